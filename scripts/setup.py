@@ -27,6 +27,7 @@ NODE_MODULES = ROOT / "node_modules"
 OLDEST_PYTHON = (3, 11)
 KNOWN_PYTHONS = ("python3.13", "python3.12", "python3.11")
 DISK_NEEDED_MB = 2000
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 INPUTS = ("requirements.lock", "package-lock.json", "package.json", "pyproject.toml", "scripts/setup.py")
 
 # where the file is below node_modules -> its name in the vendor folder
@@ -283,6 +284,8 @@ def clean_environment(spare_home):
     misleading = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_HASHES", "PYTHONPATH", "PYTHONHOME", "NODE_ENV")
     environment = {name: text for name, text in os.environ.items() if name not in misleading}
     environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    if os.path.exists(SYSTEM_CERTIFICATES):  # Node brings its own list and does not see what the machine trusts
+        environment.setdefault("NODE_EXTRA_CA_CERTS", SYSTEM_CERTIFICATES)
     if not os.path.isdir(environment.get("HOME", "")):
         environment["HOME"] = spare_home
     return environment

@@ -1,0 +1,1 @@
+"""The front door: the `suiden` command, process wiring, scheduler, embedded servers, demo."""
