@@ -1,0 +1,257 @@
+-- Readings in: the time-series store, rollups, refused messages, senders' sequence numbers, commands, anomalies.
+-- depends: 0010.registry
+
+-- One committed batch of intake. Everything after the store (rollups, checker, screens) follows these rows.
+CREATE TABLE intake_batch (
+    utility_id integer NOT NULL,
+    batch_id bigint NOT NULL,
+    received_at timestamptz NOT NULL,    -- utility time
+    source text NOT NULL CHECK (source IN ('mqtt', 'handheld', 'file', 'history')),
+    meter_ids bigint[] NOT NULL,
+    read_from timestamptz NOT NULL,
+    read_to timestamptz NOT NULL CHECK (read_to >= read_from),
+    stored integer NOT NULL CHECK (stored >= 0),
+    PRIMARY KEY (utility_id, batch_id)
+);
+CREATE SEQUENCE intake_batch_id;
+
+-- As the meter counts it: the register is an integer in the meter's least digit (unit and scale stand on the meter).
+-- No foreign keys: the gateway maps to known meters before COPY, and a hypertable takes rows faster without.
+CREATE TABLE reading (
+    utility_id integer NOT NULL,
+    meter_id bigint NOT NULL,
+    read_at timestamptz NOT NULL CHECK (isfinite(read_at)),  -- by the meter's clock
+    batch_id bigint NOT NULL,                                -- when and how it came: intake_batch
+    register bigint CHECK (register >= 0),
+    export_register bigint CHECK (export_register >= 0),
+    flow real CHECK (flow > '-Infinity' AND flow < 'Infinity'),                           -- L/h, or W
+    pressure_kpa real CHECK (pressure_kpa > '-Infinity' AND pressure_kpa < 'Infinity'),
+    voltage_1_v real CHECK (voltage_1_v > '-Infinity' AND voltage_1_v < 'Infinity'),
+    voltage_2_v real CHECK (voltage_2_v > '-Infinity' AND voltage_2_v < 'Infinity'),
+    voltage_3_v real CHECK (voltage_3_v > '-Infinity' AND voltage_3_v < 'Infinity'),
+    battery_pct smallint CHECK (battery_pct BETWEEN 0 AND 100),
+    flags integer NOT NULL DEFAULT 0,                        -- bits, see ingest_gateway.domain.flags
+    PRIMARY KEY (utility_id, meter_id, read_at)
+);
+
+-- An edit of a reading is a new row that refers to it; the reading itself stays.
+CREATE TABLE reading_revision (
+    utility_id integer NOT NULL,
+    revision_id bigint GENERATED ALWAYS AS IDENTITY,
+    meter_id bigint NOT NULL,
+    read_at timestamptz NOT NULL,
+    register bigint NOT NULL CHECK (register >= 0),
+    method text NOT NULL CHECK (method IN ('edited', 'estimated', 'customer')),
+    reason text NOT NULL,
+    decided_by text NOT NULL,
+    decided_at timestamptz NOT NULL,
+    PRIMARY KEY (utility_id, revision_id)
+);
+
+-- Newest reading of each meter, and what is known of its health. Late data never moves it back.
+CREATE TABLE meter_latest (
+    utility_id integer NOT NULL,
+    meter_id bigint NOT NULL,
+    read_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    register bigint,
+    export_register bigint,
+    flow real,
+    pressure_kpa real,
+    voltage_1_v real,
+    voltage_2_v real,
+    voltage_3_v real,
+    battery_pct smallint,
+    flags integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (utility_id, meter_id)
+);
+
+-- Use and extremes of one local calendar day; equal to a recount from the raw readings.
+CREATE TABLE meter_day (
+    utility_id integer NOT NULL,
+    meter_id bigint NOT NULL,
+    day date NOT NULL,
+    use_units bigint NOT NULL,           -- in the meter's least digit; segments across rollover and exchange added up
+    export_units bigint NOT NULL DEFAULT 0,
+    opening_register bigint,
+    closing_register bigint,
+    readings integer NOT NULL CHECK (readings >= 0),
+    flow_max real,
+    flow_min real,
+    pressure_min_kpa real,
+    pressure_max_kpa real,
+    voltage_min_v real,
+    voltage_max_v real,
+    PRIMARY KEY (utility_id, meter_id, day)
+);
+CREATE INDEX meter_day_day ON meter_day (utility_id, day);
+
+CREATE TABLE meter_hour (
+    utility_id integer NOT NULL,
+    meter_id bigint NOT NULL,
+    hour timestamptz NOT NULL,           -- its start, UTC
+    use_units bigint NOT NULL,
+    readings integer NOT NULL,
+    flow_mean real,
+    pressure_min_kpa real,
+    pressure_mean_kpa real,
+    voltage_min_v real,
+    voltage_mean_v real,
+    voltage_max_v real,
+    PRIMARY KEY (utility_id, meter_id, hour)
+);
+
+-- Days whose rollup is to be made anew.
+CREATE TABLE rollup_due (
+    utility_id integer NOT NULL,
+    meter_id bigint NOT NULL,
+    day date NOT NULL,
+    PRIMARY KEY (utility_id, meter_id, day)
+);
+
+-- What we know of each sender's numbered messages. missing holds the numbers that never came.
+CREATE TABLE sender_sequence (
+    utility_id integer NOT NULL,
+    sender_id bigint NOT NULL,
+    through bigint NOT NULL,
+    missing int8multirange NOT NULL DEFAULT '{}',
+    filled bigint NOT NULL DEFAULT 0,
+    seen_at timestamptz NOT NULL,        -- utility time
+    clock_offset_s double precision,
+    PRIMARY KEY (utility_id, sender_id)
+);
+
+-- What could not be accepted; the same message from the same topic is one row with a count.
+CREATE TABLE rejected_message (
+    reject_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    utility_id integer,                  -- NULL where the topic names no utility of ours
+    topic text NOT NULL,
+    payload bytea NOT NULL,              -- at most 64 KiB of it
+    payload_bytes bigint NOT NULL,
+    payload_hash bytea NOT NULL,
+    reason text NOT NULL CHECK (reason IN ('malformed', 'too_large', 'too_deep', 'unknown_topic', 'unknown_utility', 'unknown_sender',
+        'unknown_meter', 'unknown_format', 'not_this_sender', 'not_finite', 'out_of_range', 'clock_ahead', 'too_old', 'conflict',
+        'register_backwards', 'unit_mismatch', 'no_register', 'unknown_command')),
+    detail text NOT NULL DEFAULT '',
+    first_at timestamptz NOT NULL,       -- utility time
+    last_at timestamptz NOT NULL,
+    times bigint NOT NULL DEFAULT 1,     -- in readings: a message that cannot be decoded counts one
+    replayed_at timestamptz,
+    UNIQUE (topic, payload_hash, reason)
+);
+CREATE INDEX rejected_message_last ON rejected_message (last_at);
+
+-- Orders to a valve or relay. The id increases and is what the meter compares; unknown is a state.
+CREATE TABLE meter_command (
+    utility_id integer NOT NULL,
+    command_id bigint GENERATED BY DEFAULT AS IDENTITY,
+    meter_id bigint NOT NULL,
+    command text NOT NULL CHECK (command IN ('valve.close', 'valve.open', 'valve.trickle', 'relay.open', 'relay.close', 'backfill')),
+    arguments jsonb NOT NULL DEFAULT '{}',
+    purpose text NOT NULL,               -- suspension:12, restoration:12, operator, gap
+    state text NOT NULL CHECK (state IN ('queued', 'sent', 'done', 'failed', 'refused', 'expired', 'cancelled', 'unknown')),
+    state_detail text NOT NULL DEFAULT '',
+    queued_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL CHECK (expires_at > queued_at),
+    sent_at timestamptz,
+    answered_at timestamptz,
+    sends integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (utility_id, command_id),
+    FOREIGN KEY (utility_id, meter_id) REFERENCES meter
+);
+CREATE INDEX meter_command_open ON meter_command (utility_id, meter_id) WHERE state IN ('queued', 'sent');
+
+CREATE TABLE anomaly (
+    utility_id integer NOT NULL,
+    anomaly_id bigint GENERATED BY DEFAULT AS IDENTITY,
+    meter_id bigint,
+    point_id bigint,
+    zone_id bigint,
+    service text NOT NULL CHECK (service IN ('water', 'electricity')),
+    kind text NOT NULL CHECK (kind IN ('pressure_low', 'pressure_high', 'voltage_low', 'voltage_high', 'continuous_flow', 'stuck_meter')),
+    detector text NOT NULL,              -- its name and version
+    started_at timestamptz NOT NULL,     -- when it began, by the readings
+    found_at timestamptz NOT NULL,       -- when the checker could know, by arrival
+    ended_at timestamptz,
+    evidence jsonb NOT NULL,             -- readings, baseline, limit, parameters
+    PRIMARY KEY (utility_id, anomaly_id),
+    FOREIGN KEY (utility_id, meter_id) REFERENCES meter,
+    FOREIGN KEY (utility_id, point_id) REFERENCES point,
+    FOREIGN KEY (utility_id, zone_id) REFERENCES zone
+);
+CREATE UNIQUE INDEX anomaly_open_once ON anomaly (utility_id, meter_id, kind) WHERE ended_at IS NULL;
+CREATE INDEX anomaly_found ON anomaly (utility_id, found_at);
+
+CREATE TABLE checker_state (
+    utility_id integer NOT NULL,
+    shard integer NOT NULL,
+    state bytea NOT NULL,                -- msgpack, versioned
+    saved_at timestamptz NOT NULL,
+    PRIMARY KEY (utility_id, shard)
+);
+
+CREATE TABLE checker_parameter (
+    utility_id integer NOT NULL REFERENCES utility,
+    detector text NOT NULL,
+    version integer NOT NULL,
+    parameters jsonb NOT NULL,
+    valid_from timestamptz NOT NULL,
+    changed_by text NOT NULL,
+    PRIMARY KEY (utility_id, detector, version)
+);
+
+-- A reading taken by hand on the handheld; the id is made by the handheld, so that sending it twice is harmless.
+CREATE TABLE handheld_entry (
+    utility_id integer NOT NULL,
+    entry_id uuid NOT NULL,
+    meter_id bigint NOT NULL,
+    read_at timestamptz NOT NULL,
+    register bigint NOT NULL CHECK (register >= 0),
+    note text NOT NULL DEFAULT '',
+    reason_code text NOT NULL DEFAULT '',
+    login_id bigint NOT NULL,
+    entered_at timestamptz NOT NULL,     -- the handheld's clock
+    received_at timestamptz NOT NULL,    -- utility time
+    outcome text NOT NULL CHECK (outcome IN ('stored', 'duplicate', 'rejected')),
+    reject_reason text,
+    PRIMARY KEY (utility_id, entry_id),
+    FOREIGN KEY (utility_id, meter_id) REFERENCES meter,
+    FOREIGN KEY (utility_id, login_id) REFERENCES login
+);
+
+CALL append_only('reading_revision');
+CALL append_only('handheld_entry');
+CREATE TRIGGER append_only BEFORE UPDATE ON reading FOR EACH ROW EXECUTE FUNCTION forbid_change();
+
+-- The raw table stays free of row-level security (COPY and compression refuse it); the web reads through this view.
+CREATE VIEW own_reading WITH (security_barrier) AS
+    SELECT utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,
+           voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags
+    FROM reading WHERE utility_id = current_utility();
+GRANT SELECT ON own_reading TO suiden_app;
+
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY ARRAY[
+        'intake_batch', 'reading_revision', 'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence',
+        'meter_command', 'anomaly', 'checker_state', 'checker_parameter', 'handheld_entry', 'rejected_message']
+    LOOP
+        CALL keep_utilities_apart(target::regclass);
+        EXECUTE format('GRANT SELECT ON %I TO suiden_app, suiden_gateway, suiden_worker, suiden_auditor', target);
+        EXECUTE format('GRANT INSERT ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
+    END LOOP;
+    FOREACH target IN ARRAY ARRAY[
+        'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence', 'meter_command', 'rejected_message',
+        'anomaly', 'checker_state', 'checker_parameter']
+    LOOP
+        EXECUTE format('GRANT UPDATE ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
+    END LOOP;
+END
+$$;
+GRANT SELECT, INSERT ON reading TO suiden_gateway, suiden_worker;
+GRANT SELECT ON reading TO suiden_auditor;
+GRANT INSERT ON reading TO suiden_app;
+GRANT USAGE ON SEQUENCE intake_batch_id TO suiden_app, suiden_gateway, suiden_worker;
+GRANT DELETE ON rollup_due, meter_day, meter_hour, rejected_message, intake_batch TO suiden_gateway, suiden_worker;

@@ -1,0 +1,1 @@
+"""Foundation with no business nouns: database, clock, periods, money, events, jobs, languages, metrics, logs."""

@@ -1,0 +1,77 @@
+"""Connections, roles and transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg import Connection, conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
+
+Role = Literal["suiden_app", "suiden_gateway", "suiden_worker", "suiden_auditor"]
+Pool = ConnectionPool[Connection[TupleRow]]
+
+CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom, by whom and when (utility time) a transaction works."""
+
+    utility_id: int
+    actor: str
+    now: datetime
+
+
+def open_pool(
+    database_url: str, *, role: Role, process: str, max_size: int = 8
+) -> Pool:
+    """Open a pool whose connections act as `role`; it connects in the background and survives a database restart."""
+    return ConnectionPool(
+        with_options(database_url, role=role, process=process),
+        min_size=1,
+        max_size=max_size,
+        open=True,
+        check=ConnectionPool.check_connection,
+        timeout=CONNECT_TIMEOUT_S,
+        name=process,
+    )
+
+
+def with_options(database_url: str, *, role: Role, process: str) -> str:
+    """Add role, UTC and a process name to a database address."""
+    options = f"-c role={role} -c TimeZone=UTC -c jit=off"
+    return conninfo.make_conninfo(
+        database_url,
+        options=options,
+        application_name=f"suiden {process}",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        tcp_user_timeout=30_000,
+        keepalives_idle=15,
+    )
+
+
+@contextmanager
+def transaction(pool: Pool, *, scope: Scope) -> Iterator[Connection[TupleRow]]:
+    """Run one transaction for one utility; commit at the end, roll back on an error."""
+    with pool.connection() as conn:
+        enter_scope(conn, scope=scope)
+        yield conn
+
+
+def enter_scope(conn: Connection[TupleRow], *, scope: Scope) -> None:
+    """Say for the rest of the transaction which utility's rows are seen, who acts, and what time it is."""
+    conn.execute(
+        """
+        SELECT set_config('suiden.utility_id', %(utility_id)s, true),
+               set_config('suiden.actor', %(actor)s, true),
+               set_config('suiden.now', %(now)s, true)
+        """,
+        {
+            "utility_id": str(scope.utility_id),
+            "actor": scope.actor,
+            "now": scope.now.isoformat(),
+        },
+    )

@@ -1,0 +1,250 @@
+"""Events between packages: written in the transaction that caused them, delivered at least once, in order.
+
+The publisher writes an outbox row. The relay gives committed rows a position. A consumer handles rows by position and moves
+its offset in the same transaction, so that what a handler writes happens once.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+from kernel.clock import Clock
+from kernel.database import Pool, Scope, enter_scope
+
+log = structlog.get_logger()
+
+RELAY_LOCK = 0x5375_6964_656E_0001  # "Suiden", 1
+PUBLISHED = "suiden_event_published"
+POSITIONED = "suiden_event_positioned"
+POLL_S = 1.0
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; rows of one key are handled in the order of their commits."""
+
+    event_id: int
+    position: int
+    utility_id: int
+    topic: str
+    key: str
+    payload: dict[str, Any]
+    occurred_at: datetime
+
+
+Handler = Callable[[Connection[TupleRow], Event], None]
+
+
+def publish(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    topic: str,
+    key: str,
+    payload: Mapping[str, Any],
+    occurred_at: datetime,
+) -> None:
+    """Write an event in the caller's transaction; it exists if that commits."""
+    conn.execute(
+        """
+        INSERT INTO event (utility_id, topic, key, payload, occurred_at)
+        VALUES (%(utility_id)s, %(topic)s, %(key)s, %(payload)s, %(occurred_at)s)
+        """,
+        {
+            "utility_id": utility_id,
+            "topic": topic,
+            "key": key,
+            "payload": Jsonb(dict(payload)),
+            "occurred_at": occurred_at,
+        },
+    )
+    conn.execute("SELECT pg_notify(%(channel)s, '')", {"channel": PUBLISHED})
+
+
+def relay_once(conn: Connection[TupleRow]) -> int:
+    """Number the committed events that have no position yet; return how many. Commits.
+
+    One relay at a time: a second one finds the lock taken and does nothing. A row of a key can only be committed before
+    another row of that key is numbered, because publishers of one key hold that key's row lock.
+    """
+    with conn.transaction():
+        if not _scalar(
+            conn, "SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": RELAY_LOCK}
+        ):
+            return 0
+        numbered = conn.execute(
+            """
+            WITH waiting AS (
+                SELECT event_id FROM event WHERE position IS NULL ORDER BY event_id LIMIT 10000
+            ), numbered AS (
+                SELECT event_id, nextval('event_position') AS position FROM (SELECT event_id FROM waiting ORDER BY event_id) AS w
+            )
+            UPDATE event SET position = numbered.position FROM numbered
+            WHERE event.event_id = numbered.event_id
+            RETURNING event.topic, event.utility_id, event.key
+            """
+        ).fetchall()
+        if numbered:
+            # Listeners learn which screens may be stale; a notification holds 8,000 bytes, so long lists say "*".
+            changed = json.dumps(
+                sorted(
+                    {
+                        f"{utility_id}/{topic}/{key}"
+                        for topic, utility_id, key in numbered
+                    }
+                )
+            )
+            conn.execute(
+                "SELECT pg_notify(%(channel)s, %(changed)s)",
+                {
+                    "channel": POSITIONED,
+                    "changed": changed if len(changed) < 7_900 else '["*"]',
+                },
+            )
+    return len(numbered)
+
+
+def consume_once(
+    pool: Pool, *, consumer: str, handlers: Mapping[str, Handler], clock: Clock
+) -> int:
+    """Handle the next events that this consumer has not seen; return how many rows its offset passed.
+
+    One process at a time works for a consumer: a second one finds the lock taken and does nothing.
+    """
+    with pool.connection() as conn:
+        lock = {"consumer": consumer}
+        if not _scalar(
+            conn, "SELECT pg_try_advisory_lock(hashtextextended(%(consumer)s, 0))", lock
+        ):
+            return 0
+        try:
+            events = _next(conn, consumer=consumer)
+            for event in events:
+                handler = handlers.get(event.topic)
+                if handler is not None:
+                    _handle(
+                        conn,
+                        consumer=consumer,
+                        event=event,
+                        handler=handler,
+                        clock=clock,
+                    )
+                    conn.commit()
+            if events:
+                _move(conn, consumer=consumer, position=events[-1].position)
+                conn.commit()
+            return len(events)
+        finally:
+            if not conn.broken:
+                conn.rollback()
+                conn.execute(
+                    "SELECT pg_advisory_unlock(hashtextextended(%(consumer)s, 0))", lock
+                )
+
+
+def listen(
+    database_url: str,
+    *,
+    channel: str,
+    wake: Callable[[str], None],
+    stop: threading.Event,
+) -> None:
+    """Call `wake` with each notification's payload, until `stop`; comes back by itself after a database restart."""
+    while not stop.is_set():
+        try:
+            with psycopg.connect(database_url, autocommit=True) as conn:
+                conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                wake("")
+                while not stop.is_set():
+                    for notification in conn.notifies(timeout=POLL_S):
+                        wake(notification.payload)
+        except psycopg.OperationalError as error:
+            log.warning("events.listen_lost", channel=channel, error=str(error))
+            stop.wait(POLL_S)
+
+
+def _next(conn: Connection[TupleRow], *, consumer: str) -> list[Event]:
+    conn.execute(
+        "INSERT INTO event_offset (consumer, position) VALUES (%(consumer)s, 0) ON CONFLICT DO NOTHING",
+        {"consumer": consumer},
+    )
+    position = _scalar(
+        conn,
+        "SELECT position FROM event_offset WHERE consumer = %(consumer)s",
+        {"consumer": consumer},
+    )
+    with conn.cursor(row_factory=class_row(Event)) as cursor:
+        return cursor.execute(
+            """
+            SELECT event_id, position, utility_id, topic, key, payload, occurred_at FROM event
+            WHERE position > %(position)s ORDER BY position LIMIT %(limit)s
+            """,
+            {"position": position, "limit": BATCH},
+        ).fetchall()
+
+
+def _handle(
+    conn: Connection[TupleRow],
+    *,
+    consumer: str,
+    event: Event,
+    handler: Handler,
+    clock: Clock,
+) -> None:
+    try:
+        with conn.transaction():
+            enter_scope(
+                conn,
+                scope=Scope(
+                    utility_id=event.utility_id, actor=consumer, now=clock.now()
+                ),
+            )
+            handler(conn, event)
+            _move(conn, consumer=consumer, position=event.position)
+    except psycopg.OperationalError:
+        raise  # the database is away: nothing was decided, try again later
+    except Exception as error:
+        log.exception(
+            "events.handler_failed",
+            consumer=consumer,
+            event_id=event.event_id,
+            topic=event.topic,
+        )
+        with conn.transaction():
+            conn.execute(
+                """
+                INSERT INTO event_failure (consumer, event_id, error) VALUES (%(consumer)s, %(event_id)s, %(error)s)
+                ON CONFLICT (consumer, event_id) DO UPDATE SET error = excluded.error, failed_at = excluded.failed_at
+                """,
+                {
+                    "consumer": consumer,
+                    "event_id": event.event_id,
+                    "error": f"{type(error).__name__}: {error}",
+                },
+            )
+            _move(conn, consumer=consumer, position=event.position)
+
+
+def _move(conn: Connection[TupleRow], *, consumer: str, position: int) -> None:
+    conn.execute(
+        "UPDATE event_offset SET position = %(position)s, moved_at = clock_timestamp() WHERE consumer = %(consumer)s",
+        {"consumer": consumer, "position": position},
+    )
+
+
+def _scalar(
+    conn: Connection[TupleRow], query: Any, parameters: Mapping[str, Any] | None = None
+) -> Any:
+    row = conn.execute(query, parameters).fetchone()
+    assert row is not None, "the query returns one row"
+    return row[0]
