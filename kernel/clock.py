@@ -39,9 +39,7 @@ class Anchor:
         """Tell the utility time at a moment of wall time."""
         if not self.running:
             return self.utility_anchor
-        return self.utility_anchor + timedelta(
-            seconds=(wall - self.wall_anchor).total_seconds() * self.rate
-        )
+        return self.utility_anchor + timedelta(seconds=(wall - self.wall_anchor).total_seconds() * self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +97,13 @@ def wall_now() -> datetime:
 
 def load(conn: Connection[TupleRow]) -> Anchor:
     """:raises ClockNotSet: if there is no clock row"""
-    row = conn.execute(
-        "SELECT wall_anchor, utility_anchor, rate, running FROM utility_clock"
-    ).fetchone()
+    row = conn.execute("SELECT wall_anchor, utility_anchor, rate, running FROM utility_clock").fetchone()
     if row is None:
         raise ClockNotSet("utility time was never set in this database")
     return Anchor(*row)
 
 
-def set_time(
-    conn: Connection[TupleRow], *, utility_now: datetime, rate: float, running: bool
-) -> None:
+def set_time(conn: Connection[TupleRow], *, utility_now: datetime, rate: float, running: bool) -> None:
     """Set utility time and how fast it runs from now on."""
     conn.execute(
         """

@@ -25,9 +25,7 @@ class Scope:
     now: datetime
 
 
-def open_pool(
-    database_url: str, *, role: Role, process: str, max_size: int = 8
-) -> Pool:
+def open_pool(database_url: str, *, role: Role, process: str, max_size: int = 8) -> Pool:
     """Open a pool whose connections act as `role`; it connects in the background and survives a database restart."""
     return ConnectionPool(
         with_options(database_url, role=role, process=process),

@@ -1,7 +1,7 @@
 """Events between packages: written in the transaction that caused them, delivered at least once, in order.
 
-The publisher writes an outbox row. The relay gives committed rows a position. A consumer handles rows by position and moves
-its offset in the same transaction, so that what a handler writes happens once.
+The publisher writes an outbox row. The relay gives committed rows a position. A consumer handles rows by position and
+moves its offset in the same transaction, so that what a handler writes happens once.
 """
 
 import json
@@ -78,16 +78,15 @@ def relay_once(conn: Connection[TupleRow]) -> int:
     another row of that key is numbered, because publishers of one key hold that key's row lock.
     """
     with conn.transaction():
-        if not _scalar(
-            conn, "SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": RELAY_LOCK}
-        ):
+        if not _scalar(conn, "SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": RELAY_LOCK}):
             return 0
         numbered = conn.execute(
             """
             WITH waiting AS (
                 SELECT event_id FROM event WHERE position IS NULL ORDER BY event_id LIMIT 10000
             ), numbered AS (
-                SELECT event_id, nextval('event_position') AS position FROM (SELECT event_id FROM waiting ORDER BY event_id) AS w
+                SELECT event_id, nextval('event_position') AS position
+                FROM (SELECT event_id FROM waiting ORDER BY event_id) AS in_order
             )
             UPDATE event SET position = numbered.position FROM numbered
             WHERE event.event_id = numbered.event_id
@@ -96,14 +95,7 @@ def relay_once(conn: Connection[TupleRow]) -> int:
         ).fetchall()
         if numbered:
             # Listeners learn which screens may be stale; a notification holds 8,000 bytes, so long lists say "*".
-            changed = json.dumps(
-                sorted(
-                    {
-                        f"{utility_id}/{topic}/{key}"
-                        for topic, utility_id, key in numbered
-                    }
-                )
-            )
+            changed = json.dumps(sorted({f"{utility_id}/{topic}/{key}" for topic, utility_id, key in numbered}))
             conn.execute(
                 "SELECT pg_notify(%(channel)s, %(changed)s)",
                 {
@@ -114,18 +106,14 @@ def relay_once(conn: Connection[TupleRow]) -> int:
     return len(numbered)
 
 
-def consume_once(
-    pool: Pool, *, consumer: str, handlers: Mapping[str, Handler], clock: Clock
-) -> int:
+def consume_once(pool: Pool, *, consumer: str, handlers: Mapping[str, Handler], clock: Clock) -> int:
     """Handle the next events that this consumer has not seen; return how many rows its offset passed.
 
     One process at a time works for a consumer: a second one finds the lock taken and does nothing.
     """
     with pool.connection() as conn:
         lock = {"consumer": consumer}
-        if not _scalar(
-            conn, "SELECT pg_try_advisory_lock(hashtextextended(%(consumer)s, 0))", lock
-        ):
+        if not _scalar(conn, "SELECT pg_try_advisory_lock(hashtextextended(%(consumer)s, 0))", lock):
             return 0
         try:
             events = _next(conn, consumer=consumer)
@@ -147,9 +135,7 @@ def consume_once(
         finally:
             if not conn.broken:
                 conn.rollback()
-                conn.execute(
-                    "SELECT pg_advisory_unlock(hashtextextended(%(consumer)s, 0))", lock
-                )
+                conn.execute("SELECT pg_advisory_unlock(hashtextextended(%(consumer)s, 0))", lock)
 
 
 def listen(
@@ -171,6 +157,30 @@ def listen(
         except psycopg.OperationalError as error:
             log.warning("events.listen_lost", channel=channel, error=str(error))
             stop.wait(POLL_S)
+
+
+def forget(conn: Connection[TupleRow], *, keep: int) -> int:
+    """Delete events that every consumer has passed, but for the last `keep`; return how many went."""
+    deleted = conn.execute(
+        """
+        DELETE FROM event
+        WHERE position <= (SELECT min(position) FROM event_offset) - %(keep)s
+          AND NOT EXISTS (SELECT 1 FROM event_failure WHERE event_failure.event_id = event.event_id)
+        """,
+        {"keep": keep},
+    )
+    return deleted.rowcount
+
+
+def backlog(conn: Connection[TupleRow]) -> dict[str, int]:
+    """Tell for each consumer how many events wait for it."""
+    rows = conn.execute(
+        """
+        SELECT consumer, (SELECT count(*) FROM event WHERE event.position > event_offset.position) FROM event_offset
+        ORDER BY consumer
+        """
+    ).fetchall()
+    return dict(rows)
 
 
 def _next(conn: Connection[TupleRow], *, consumer: str) -> list[Event]:
@@ -205,9 +215,7 @@ def _handle(
         with conn.transaction():
             enter_scope(
                 conn,
-                scope=Scope(
-                    utility_id=event.utility_id, actor=consumer, now=clock.now()
-                ),
+                scope=Scope(utility_id=event.utility_id, actor=consumer, now=clock.now()),
             )
             handler(conn, event)
             _move(conn, consumer=consumer, position=event.position)
@@ -242,9 +250,7 @@ def _move(conn: Connection[TupleRow], *, consumer: str, position: int) -> None:
     )
 
 
-def _scalar(
-    conn: Connection[TupleRow], query: Any, parameters: Mapping[str, Any] | None = None
-) -> Any:
+def _scalar(conn: Connection[TupleRow], query: Any, parameters: Mapping[str, Any] | None = None) -> Any:
     row = conn.execute(query, parameters).fetchone()
     assert row is not None, "the query returns one row"
     return row[0]

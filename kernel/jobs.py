@@ -42,9 +42,7 @@ def run_due(
     for job in jobs:
         due_at = state.get(job.name)
         if due_at is None:
-            due_at = state[job.name] = _next(
-                job, after=_last_tick(pool, job=job.name), now=now
-            )
+            due_at = state[job.name] = _next(job, after=_last_tick(pool, job=job.name), now=now)
         if due_at > now:
             continue
         latest = _latest_due(job, first=due_at, now=now)
@@ -55,18 +53,14 @@ def run_due(
     return ran
 
 
-def run_forever(
-    pool: Pool, *, jobs: Sequence[Job], clock: Clock, worker: str, stop: threading.Event
-) -> None:
+def run_forever(pool: Pool, *, jobs: Sequence[Job], clock: Clock, worker: str, stop: threading.Event) -> None:
     """Run due jobs until `stop`; a database that is away is waited for."""
     state: dict[str, datetime] = {}
     while not stop.wait(LOOP_S):
         try:
             run_due(pool, jobs=jobs, state=state, now=clock.now(), worker=worker)
         except Exception as error:
-            log.warning(
-                "jobs.loop_interrupted", error=f"{type(error).__name__}: {error}"
-            )
+            log.warning("jobs.loop_interrupted", error=f"{type(error).__name__}: {error}")
             stop.wait(1.0)
 
 
@@ -88,9 +82,7 @@ def _next(job: Job, *, after: datetime | None, now: datetime) -> datetime:
 def _latest_due(job: Job, *, first: datetime, now: datetime) -> datetime:
     latest = first
     for _ in range(1000):
-        following = job.trigger.get_next_fire_time(
-            latest, latest + timedelta(microseconds=1)
-        )
+        following = job.trigger.get_next_fire_time(latest, latest + timedelta(microseconds=1))
         if following is None or following > now:
             break
         latest = following
@@ -99,9 +91,7 @@ def _latest_due(job: Job, *, first: datetime, now: datetime) -> datetime:
 
 def _last_tick(pool: Pool, *, job: str) -> datetime | None:
     with pool.connection() as conn:
-        row = conn.execute(
-            "SELECT max(due_at) FROM job_tick WHERE job = %(job)s", {"job": job}
-        ).fetchone()
+        row = conn.execute("SELECT max(due_at) FROM job_tick WHERE job = %(job)s", {"job": job}).fetchone()
     return None if row is None else row[0]
 
 

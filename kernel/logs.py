@@ -7,17 +7,11 @@ from typing import TextIO
 import structlog
 
 
-def set_up(
-    *, process: str, stream: TextIO | None = None, json_lines: bool | None = None
-) -> None:
+def set_up(*, process: str, stream: TextIO | None = None, json_lines: bool | None = None) -> None:
     """Configure logging for a process; JSON lines unless the stream is a terminal."""
     out = stream or sys.stderr
     as_json = not out.isatty() if json_lines is None else json_lines
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer()
-    )
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -31,6 +25,4 @@ def set_up(
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
-    logging.basicConfig(
-        stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")

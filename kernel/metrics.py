@@ -31,18 +31,14 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
 
-    def counter(
-        self, name: str, help_text: str, labels: tuple[str, ...] = ()
-    ) -> Counter:
+    def counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, help_text, labels, registry=self.registry)
 
     def gauge(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(name, help_text, labels, registry=self.registry)
 
     def histogram(self, name: str, help_text: str) -> Histogram:
-        return Histogram(
-            name, help_text, buckets=LATENCY_BUCKETS_S, registry=self.registry
-        )
+        return Histogram(name, help_text, buckets=LATENCY_BUCKETS_S, registry=self.registry)
 
     def text(self) -> bytes:
         """Give all of them in Prometheus's text format."""

@@ -35,6 +35,4 @@ def minor_digits(currency: str) -> int:
 def format_minor(amount_minor: int, *, currency: str, locale: str) -> str:
     """Write an amount as people of the locale do, for pages and notices."""
     digits = minor_digits(currency)
-    return format_currency(
-        Decimal(amount_minor).scaleb(-digits), currency, locale=locale
-    )
+    return format_currency(Decimal(amount_minor).scaleb(-digits), currency, locale=locale)

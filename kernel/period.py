@@ -47,9 +47,7 @@ def local_day(day: date, *, zone: ZoneInfo) -> Period:
 
 def local_days(first: date, end: date, *, zone: ZoneInfo) -> Period:
     """Span the calendar days from `first` up to, not including, `end`."""
-    start_at, end_at = (
-        datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, end)
-    )
+    start_at, end_at = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, end))
     return Period(start_at, end_at)
 
 

@@ -9,9 +9,7 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    database_url: str = Field(
-        description="PostgreSQL address, postgresql://user:password@host:port/name"
-    )
+    database_url: str = Field(description="PostgreSQL address, postgresql://user:password@host:port/name")
 
 
 class BrokerSettings(BaseSettings):
@@ -19,9 +17,7 @@ class BrokerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    mqtt_url: str = Field(
-        description="Broker address, mqtt://user:password@host:port or mqtts://…"
-    )
+    mqtt_url: str = Field(description="Broker address, mqtt://user:password@host:port or mqtts://…")
 
 
 class SettingFileUnreadable(Exception):
@@ -42,7 +38,5 @@ def read_secret_files(environment: dict[str, str]) -> dict[str, str]:
             with open(path, encoding="utf-8") as file:
                 found[name] = file.read().strip()
         except OSError as error:
-            raise SettingFileUnreadable(
-                f"{name}_FILE names {path}, which cannot be read: {error.strerror}"
-            ) from error
+            raise SettingFileUnreadable(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error
     return found

@@ -22,11 +22,7 @@ def clean(text: str) -> str:
 def fold(text: str) -> str:
     """Fold for searching: NFKC, hiragana as katakana, lower case, no white space, no hyphens or dots between parts."""
     wide = unicodedata.normalize("NFKC", clean(text))
-    return "".join(
-        c
-        for c in jaconv.hira2kata(wide).casefold()
-        if not c.isspace() and c not in "-‐‑–—・.,"
-    )
+    return "".join(c for c in jaconv.hira2kata(wide).casefold() if not c.isspace() and c not in "-‐‑–—・.,")
 
 
 def digits_only(text: str) -> str:
