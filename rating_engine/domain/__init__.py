@@ -1,0 +1,1 @@
+"""Rules of price and money: pure, integers only."""

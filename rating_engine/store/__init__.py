@@ -1,0 +1,1 @@
+"""SQL of the rating engine's tables; never commits."""
