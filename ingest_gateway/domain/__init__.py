@@ -1,0 +1,1 @@
+"""What readings, messages and commands mean: rules without database or broker."""

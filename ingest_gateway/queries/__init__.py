@@ -1,0 +1,1 @@
+"""What others and the pages read from here; each module offers its names through this one."""
