@@ -1,0 +1,1 @@
+"""The registry's SQL; nothing here commits."""
