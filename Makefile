@@ -29,7 +29,7 @@ demo: setup ## start the whole utility with a living town on this machine
 	@exec $(BIN)/suiden demo
 
 test: setup ## run the whole suite (ARGS="-k tariff" picks a part)
-	@$(BIN)/python scripts/find_browser.py
+	@browser=$$($(BIN)/python scripts/find_browser.py) && echo "browser: $$browser"
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: setup ## lint, formatting, types, import contracts, house rules

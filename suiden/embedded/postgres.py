@@ -32,6 +32,7 @@ DATABASE = "suiden"
 NOBODY_UID = 65534
 START_TIMEOUT_S = 60.0
 RECOVERY_TIMEOUT_S = 900.0
+STOPPING_TIMEOUT_S = 15.0
 POLL_S = 0.03
 LOG_LIMIT_BYTES = 20_000_000
 
@@ -236,7 +237,7 @@ class EmbeddedPostgres:
     def _clear_stale_pid_file(self) -> None:
         """Remove what a killed server left; wait for one that is still stopping; refuse one that runs."""
         pid_file = self._cluster / "postmaster.pid"
-        deadline_s = time.monotonic() + 15
+        deadline_s = time.monotonic() + STOPPING_TIMEOUT_S
         while (owner := _pid_in(pid_file)) is not None and _is_postgres_of(owner, self._cluster):
             if time.monotonic() > deadline_s:
                 raise EmbeddedPostgresUnusable(
@@ -294,11 +295,12 @@ class EmbeddedPostgres:
 
     def _explain(self, what: str) -> str:
         told = last_lines(self.log_path)
+        uid = os.geteuid() if self._uid is None else self._uid
         cures = {
             "No space left on device": "free space on the disk",
             "Address already in use": f"port {self._wanted_port} is taken: choose another, or stop what uses it",
             "could not map anonymous shared memory": "free memory: the server asks for about 300 MB",
-            "Permission denied": f"let user id {self._uid if self._uid is not None else os.geteuid()} use {self._folder}",
+            "Permission denied": f"let user id {uid} use {self._folder}",
         }
         cure = next((cure for sign, cure in cures.items() if sign in told), f"see {self.log_path}")
         return f"{what} in {self._folder}. What to do: {cure}\n{told}"
@@ -311,12 +313,12 @@ def find_programs() -> Path:
     """
     spec = importlib.util.find_spec(WHEEL)
     places = [] if spec is None else list(spec.submodule_search_locations or [])
-    found = sorted(path for place in places for path in Path(place).glob("pginstall*") if (path / "bin").is_dir())
+    found = [path for place in places for path in Path(place).glob("pginstall*") if (path / "bin").is_dir()]
     if not found:
         raise EmbeddedPostgresUnusable(
             "PostgreSQL's programs are not installed here: run `make setup`, or set DATABASE_URL to a server's address"
         )
-    return found[-1]
+    return max(found, key=lambda path: int(path.name.removeprefix("pginstall") or 0))  # the newest it brings
 
 
 def _free_port() -> int:
