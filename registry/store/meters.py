@@ -152,6 +152,25 @@ def installations_of_point(conn: Connection[TupleRow], *, utility_id: int, point
         ).fetchall()
 
 
+def installations_of_meters(
+    conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int]
+) -> list[InstalledMeter]:
+    """List where the meters ever hung, by meter, oldest first."""
+    with conn.cursor(row_factory=class_row(InstalledMeter)) as cursor:
+        return cursor.execute(
+            """
+            SELECT i.installation_id, i.meter_id, m.serial, i.point_id, m.kind, m.unit, m.scale, m.digits,
+                   lower(i.valid) AS valid_from, upper(i.valid) AS valid_to, i.opening_register, i.closing_register,
+                   m.interval_s, m.has_actuator
+            FROM installation i
+            JOIN meter m ON m.utility_id = i.utility_id AND m.meter_id = i.meter_id
+            WHERE i.utility_id = %(utility_id)s AND i.meter_id = ANY(%(meter_ids)s)
+            ORDER BY i.meter_id, lower(i.valid), i.installation_id
+            """,
+            {"utility_id": utility_id, "meter_ids": list(meter_ids)},
+        ).fetchall()
+
+
 def point_of_meter(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, at: datetime) -> int | None:
     """Tell at which point the meter hangs at `at`; None while it is in stock."""
     row = conn.execute(
