@@ -28,6 +28,11 @@ def translator(locale: str) -> Translate:
     return translate
 
 
+def mark(message: str) -> str:
+    """Mark a message for translation where it is written; it is translated where it is shown."""
+    return message
+
+
 def choose_locale(*, wanted: str | None, accept_language: str) -> str:
     """Choose among our languages: the one asked for, else the browser's first that we have, else English."""
     if wanted in LOCALES:

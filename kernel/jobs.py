@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
 import structlog
 from apscheduler.triggers.base import BaseTrigger
 
@@ -18,7 +19,7 @@ LOOP_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A plain function and its schedule. `run` gets the tick's due time; missed ticks are run once, as the last of them."""
+    """A plain function and its schedule; `run` gets the tick's due time. Missed ticks run once, as the last of them."""
 
     name: str
     trigger: BaseTrigger
@@ -59,8 +60,8 @@ def run_forever(pool: Pool, *, jobs: Sequence[Job], clock: Clock, worker: str, s
     while not stop.wait(LOOP_S):
         try:
             run_due(pool, jobs=jobs, state=state, now=clock.now(), worker=worker)
-        except Exception as error:
-            log.warning("jobs.loop_interrupted", error=f"{type(error).__name__}: {error}")
+        except psycopg.Error as error:
+            log.warning("jobs.loop_interrupted", error=str(error))
             stop.wait(1.0)
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 
 from ingest_gateway import consumers as ingest_consumers
@@ -79,8 +80,8 @@ def _relay(*, database_url: str, pool: Pool, wake: Mapping[str, threading.Event]
         try:
             with pool.connection() as conn:
                 numbered = events.relay_once(conn)
-        except Exception as error:
-            log.warning("events.relay_interrupted", error=f"{type(error).__name__}: {error}")
+        except psycopg.Error as error:
+            log.warning("events.relay_interrupted", error=str(error))
             stop.wait(RETRY_S)
             continue
         if numbered:
@@ -92,8 +93,8 @@ def _consume(*, pool: Pool, consumer: Consumer, clock: Clock, wake: threading.Ev
     while not stop.is_set():
         try:
             passed = events.consume_once(pool, consumer=consumer.name, handlers=consumer.handlers, clock=clock)
-        except Exception as error:
-            log.warning("events.consumer_interrupted", consumer=consumer.name, error=f"{type(error).__name__}: {error}")
+        except psycopg.Error as error:
+            log.warning("events.consumer_interrupted", consumer=consumer.name, error=str(error))
             stop.wait(RETRY_S)
             continue
         if passed == 0:
@@ -106,5 +107,5 @@ def _beat(*, pool: Pool, stop: threading.Event) -> None:
         try:
             with pool.connection() as conn:
                 heartbeat.beat(conn, process="checker", health={"waiting": events.backlog(conn)}, wall_now=wall_now())
-        except Exception as error:
-            log.warning("heartbeat.failed", error=f"{type(error).__name__}: {error}")
+        except psycopg.Error as error:
+            log.warning("heartbeat.failed", error=str(error))

@@ -20,8 +20,8 @@ WITHOUT_ROW_SECURITY = {
     "reading",  # COPY and compression refuse it; the web may only use the view own_reading
 }
 APPEND_ONLY = {
-    "master_change", "audit_entry", "audit_link", "notice_delivery", "reading_revision", "handheld_entry", "tariff_version",
-    "bill", "bill_line", "bill_cancellation", "journal_entry", "journal_line", "payment", "payment_allocation",
+    "master_change", "audit_entry", "audit_link", "notice_delivery", "reading_revision", "handheld_entry",
+    "tariff_version", "bill", "bill_line", "bill_cancellation", "journal_entry", "journal_line", "payment", "payment_allocation",
     "payment_file", "collection_policy", "collection_step", "suspension_event", "ticket_entry", "reading",
 }  # fmt: skip
 
@@ -43,7 +43,10 @@ def test_every_table_of_a_utility_has_its_id_and_keeps_utilities_apart(rolled_ba
     with_id = {
         name
         for (name,) in conn.execute(
-            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'utility_id'"
+            """
+            SELECT table_name FROM information_schema.columns
+            WHERE table_schema = 'public' AND column_name = 'utility_id'
+            """
         )
     }
     secured = {

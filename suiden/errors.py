@@ -1,0 +1,28 @@
+"""Errors that a person can mend: shown as one line by the command."""
+
+import psycopg
+
+from kernel.clock import ClockNotSet
+from kernel.migrate import MigrationFailed
+from kernel.settings import SettingFileUnreadable
+from suiden.embedded.broker import BrokerUnusable
+from suiden.embedded.postgres import EmbeddedPostgresUnusable
+from suiden.settings import SettingMissing
+from suiden.supervisor import ProcessFailed
+
+
+class NotPossibleHere(Exception):
+    """What was asked cannot be done on this machine as it is; the message says why and what to do."""
+
+
+EXPECTED = (
+    BrokerUnusable,
+    ClockNotSet,
+    EmbeddedPostgresUnusable,
+    MigrationFailed,
+    NotPossibleHere,
+    ProcessFailed,
+    SettingFileUnreadable,
+    SettingMissing,
+    psycopg.OperationalError,
+)
