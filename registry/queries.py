@@ -24,6 +24,7 @@ from registry.store.agreements import (
     agreements_of_account,
     agreements_of_point,
 )
+from registry.store.logins import Login, logins
 from registry.store.meters import (
     InstalledMeter,
     KnownMeter,
@@ -72,6 +73,7 @@ __all__ = [
     "HouseholdMember",
     "InstalledMeter",
     "KnownMeter",
+    "Login",
     "LoginUnknown",
     "MeterUnknown",
     "NotInRegistry",
@@ -98,6 +100,7 @@ __all__ = [
     "installations_of_meters",
     "installations_of_point",
     "known_meters",
+    "logins",
     "meter_at_point",
     "meter_by_serial",
     "meters_at_points",
