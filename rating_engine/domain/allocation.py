@@ -64,3 +64,23 @@ def settle(owed: Sequence[Owed], *, shares: Sequence[Share]) -> tuple[Owed, ...]
 def in_order(owed: Sequence[Owed]) -> list[Owed]:
     """Put the bills with something open in the order in which they are paid; a credit is no debt."""
     return sorted((bill for bill in owed if bill.open_minor > 0), key=lambda bill: (bill.due_on, bill.bill_id))
+
+
+def draw(unused: Sequence[tuple[int, int]], *, shares: Sequence[Share]) -> list[tuple[int, int, int]]:
+    """Say which payments pay for the shares: (payment, bill, minor units), the payment given first used first.
+
+    `unused` are (payment, minor units left). What the payments do not cover comes from credits and is left out.
+    """
+    drawn: list[tuple[int, int, int]] = []
+    left = list(unused)
+    for share in shares:
+        needed_minor = share.amount_minor
+        while needed_minor and left:
+            payment_id, left_minor = left[0]
+            used_minor = min(needed_minor, left_minor)
+            drawn.append((payment_id, share.bill_id, used_minor))
+            needed_minor -= used_minor
+            left[0] = (payment_id, left_minor - used_minor)
+            if left[0][1] == 0:
+                left.pop(0)
+    return drawn
