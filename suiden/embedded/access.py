@@ -116,8 +116,8 @@ class AccessFiles:
     def _refresh(self) -> None:
         stamp = (self._password_file.stat().st_mtime_ns, self._acl_file.stat().st_mtime_ns)
         if stamp != self._read_at:
-            hashes = (line.split(":", 1) for line in self._password_file.read_text().splitlines() if ":" in line)
-            self._hashes = dict((name, hashed) for name, hashed in hashes)
+            lines = self._password_file.read_text().splitlines()
+            self._hashes = {name: hashed for name, found, hashed in (line.partition(":") for line in lines) if found}
             self._rules = _parse_rules(self._acl_file)
             self._read_at = stamp
 

@@ -11,14 +11,6 @@ from amqtt.session import Session
 from suiden.embedded.access import AccessFiles
 
 
-@dataclass
-class AccessConfig:
-    """Where the two files are."""
-
-    password_file: str
-    acl_file: str
-
-
 def _files(config: Any) -> AccessFiles:
     return AccessFiles(password_file=Path(config.password_file), acl_file=Path(config.acl_file))
 
@@ -26,7 +18,12 @@ def _files(config: Any) -> AccessFiles:
 class LoginPlugin(BaseAuthPlugin):
     """Let in who is in the password file. Such a session is not anonymous, so the broker keeps it."""
 
-    Config = AccessConfig
+    @dataclass
+    class Config(BaseAuthPlugin.Config):
+        """Where the two files are."""
+
+        password_file: str
+        acl_file: str
 
     def __init__(self, context: BaseContext) -> None:
         super().__init__(context)
@@ -40,7 +37,12 @@ class LoginPlugin(BaseAuthPlugin):
 class TopicPlugin(BaseTopicPlugin):
     """Let a login publish and subscribe only to what the access file gives it."""
 
-    Config = AccessConfig
+    @dataclass
+    class Config(BaseTopicPlugin.Config):
+        """Where the two files are."""
+
+        password_file: str
+        acl_file: str
 
     def __init__(self, context: BaseContext) -> None:
         super().__init__(context)

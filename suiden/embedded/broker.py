@@ -188,8 +188,9 @@ class _ChildBroker(ABC):
 class EmbeddedBroker(_ChildBroker):
     """The broker that needs nothing installed: amqtt, MQTT 3.1.1.
 
-    What it promises is little, which is why senders keep what Suiden itself has not acknowledged: it forgets its
-    sessions when it stops, and drops a message that its receiver has not acknowledged within five seconds.
+    What it promises is little (each was measured), which is why senders keep what Suiden itself has not acknowledged:
+    it forgets its sessions when it stops, never sends again what a receiver got and did not acknowledge, and when a
+    publisher leaves, drops messages of its that it has acknowledged and not yet handed on.
     """
 
     label = "the embedded broker"
@@ -212,7 +213,7 @@ class EmbeddedBroker(_ChildBroker):
     def _ready_file(self) -> Path:
         return self._folder / "ready"
 
-    def _is_listening(self, port: int) -> bool:
+    def _is_listening(self, port: int) -> bool:  # noqa: ARG002 (the base class has a use for the port)
         """Ask for the file, because amqtt logs every connection without a login as an error."""
         return self._ready_file.exists()
 

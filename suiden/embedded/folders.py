@@ -15,10 +15,8 @@ class FolderUnusable(Exception):
 
 def is_reachable_by_others(path: Path) -> bool:
     """Tell whether an unprivileged user may pass through every folder above `path`, and `path` where it exists."""
-    for folder in [path, *path.parents]:
-        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
-            return False
-    return True
+    folders = (folder for folder in [path, *path.parents] if folder.exists())
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
 
 
 def fallback_for(path: Path) -> Path:

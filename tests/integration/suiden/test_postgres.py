@@ -103,4 +103,5 @@ def test_a_test_has_a_migrated_database_of_its_own(conn: Connection[TupleRow]) -
     conn.execute("CREATE TABLE only_here (number int)")
     conn.commit()
     tables = conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
-    assert tables is not None and tables[0] > 5
+    assert tables is not None
+    assert tables[0] > 5
