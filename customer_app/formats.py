@@ -1,0 +1,113 @@
+"""How numbers, amounts and times are written on a page: in the reader's language, on the utility's clock."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from babel import dates, numbers
+
+from kernel import money
+from kernel.i18n import Translate
+from kernel.period import Period
+
+UNIT_SIGNS = {"m3": "m³", "ft3": "ft³", "gal": "gal", "kWh": "kWh"}
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Writes values for one reader of one utility."""
+
+    locale: str
+    zone: ZoneInfo
+    currency: str
+    translate: Translate
+
+    def money(self, amount_minor: int) -> str:
+        return money.format_minor(amount_minor, currency=self.currency, locale=self.locale)
+
+    def number(self, amount: int | float | Decimal, *, decimals: int = 0) -> str:
+        pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
+        return numbers.format_decimal(amount, pattern, locale=self.locale)
+
+    def percent(self, share: float) -> str:
+        return numbers.format_percent(share, locale=self.locale)
+
+    def signed_percent(self, share: float) -> str:
+        """Write a change, always with its sign."""
+        return ("+" if share > 0 else "") + numbers.format_percent(share, locale=self.locale)
+
+    def quantity(self, units: int, *, scale: int, unit: str, decimals: int | None = None) -> str:
+        """Write `units` of the meter's least digit (10^scale of `unit`) in that unit."""
+        return f"{self.plain_quantity(units, scale=scale, decimals=decimals)} {UNIT_SIGNS.get(unit, unit)}"
+
+    def plain_quantity(self, units: int, *, scale: int, decimals: int | None = None) -> str:
+        amount = Decimal(units).scaleb(scale)
+        return self.number(amount, decimals=max(0, -scale) if decimals is None else decimals)
+
+    def unit(self, unit: str) -> str:
+        return UNIT_SIGNS.get(unit, unit)
+
+    def local(self, at: datetime) -> datetime:
+        return at.astimezone(self.zone)
+
+    def date(self, day: date) -> str:
+        return dates.format_date(day, "long" if self.locale == "ja" else "d MMM y", locale=self.locale)
+
+    def short_date(self, day: date) -> str:
+        return dates.format_date(day, "M月d日(E)" if self.locale == "ja" else "EEE d MMM", locale=self.locale)
+
+    def day_of(self, at: datetime) -> str:
+        """Write the calendar day of an instant."""
+        return self.date(self.local(at).date())
+
+    def time(self, at: datetime) -> str:
+        return dates.format_time(self.local(at), "HH:mm", locale=self.locale)
+
+    def clock_time(self, at: datetime) -> str:
+        return dates.format_time(self.local(at), "HH:mm:ss", locale=self.locale)
+
+    def datetime(self, at: datetime) -> str:
+        return f"{self.short_date(self.local(at).date())} {self.time(at)}"
+
+    def full_datetime(self, at: datetime) -> str:
+        return f"{self.day_of(at)} {self.time(at)}"
+
+    def month(self, day: date) -> str:
+        return dates.format_date(day, "y年M月" if self.locale == "ja" else "MMMM y", locale=self.locale)
+
+    def short_month(self, day: date) -> str:
+        return dates.format_date(day, "M月" if self.locale == "ja" else "MMM", locale=self.locale)
+
+    def weekday(self, day: date) -> str:
+        return dates.format_date(day, "E", locale=self.locale)
+
+    def period(self, period: Period) -> str:
+        """Write a period of whole days by its first and last day."""
+        first = self.local(period.start).date()
+        last = (self.local(period.end) - timedelta(microseconds=1)).date()
+        return self.days(first, last)
+
+    def days(self, first: date, last: date) -> str:
+        return self.date(first) if first == last else f"{self.date(first)} – {self.date(last)}"
+
+    def ago(self, at: datetime, *, now: datetime) -> str:
+        """Write how long ago something was."""
+        minutes = max(0, int((now - at).total_seconds() // 60))
+        _ = self.translate
+        if minutes < 1:
+            return _("just now")
+        if minutes < 60:
+            return _("%(n)s min ago", n=minutes)
+        if minutes < 48 * 60:
+            return _("%(n)s h ago", n=minutes // 60)
+        return _("%(n)s days ago", n=minutes // (24 * 60))
+
+    def duration(self, length: timedelta) -> str:
+        minutes = max(0, int(length.total_seconds() // 60))
+        _ = self.translate
+        if minutes < 60:
+            return _("%(n)s min", n=minutes)
+        if minutes < 48 * 60:
+            return _("%(h)s h %(m)s min", h=minutes // 60, m=minutes % 60)
+        return _("%(d)s days %(h)s h", d=minutes // 1440, h=minutes % 1440 // 60)

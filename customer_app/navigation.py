@@ -1,0 +1,61 @@
+"""The ways through the pages: who sees which entry, and where each role begins."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from kernel.i18n import Translate, mark
+from registry.operations import SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An entry of the menu, for those who have the right."""
+
+    right: str
+    path: str
+    label: str
+    icon: str
+    tab: bool = True  # also in the bar at the bottom of a phone
+    own: bool = False  # shows what is the visitor's own: staff, who are no customers, have nothing there
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A way as it stands on one page."""
+
+    path: str
+    label: str
+    icon: str
+    tab: bool
+    active: bool
+
+
+# The first way that a login may go is its home.
+WAYS = (
+    Way("use.view_own", "/home", mark("Home"), "home", own=True),
+    Way("use.view_own", "/use", mark("Use"), "chart", own=True),
+    Way("bill.view_own", "/bills", mark("Bills"), "receipt", own=True),
+    Way("repair.view_own", "/repairs", mark("Repairs"), "wrench", own=True),
+    Way("use.view_own", "/notices", mark("Notices"), "bell", own=True),
+    Way("payment.pay_own", "/payments", mark("Payments"), "card", tab=False, own=True),
+)
+
+
+def entries(who: SignedIn | None, *, served: Set[str], active: str, translate: Translate) -> tuple[Entry, ...]:
+    """List the ways that are open to somebody, among the pages that this process serves."""
+    return tuple(
+        Entry(path=way.path, label=translate(way.label), icon=way.icon, tab=way.tab, active=way.path == active)
+        for way in WAYS
+        if _is_open(way, who=who, served=served)
+    )
+
+
+def home(who: SignedIn, *, served: Set[str]) -> str | None:
+    """Give the page where somebody begins; None if this process serves none of their pages."""
+    return next((way.path for way in WAYS if _is_open(way, who=who, served=served)), None)
+
+
+def _is_open(way: Way, *, who: SignedIn | None, served: Set[str]) -> bool:
+    if who is None or way.path not in served:
+        return False
+    return way.right in who.rights and (who.party_id is not None or not way.own)

@@ -1,0 +1,11 @@
+"""Short messages shown once after a form was sent; the address carries only their name."""
+
+from kernel.i18n import mark
+
+SAYINGS = {
+    "signed-out": mark("You are signed out."),
+    "password-changed": mark("Your password is changed."),
+    "confirmed": mark("Thank you. The repair is closed."),
+    "reopened": mark("Thank you for telling us. The repair is open again."),
+    "saved": mark("Saved."),
+}

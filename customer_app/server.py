@@ -1,0 +1,27 @@
+"""Serving the application with uvicorn: at the end the live streams close first, then the other answers finish."""
+
+import uvicorn
+from fastapi import FastAPI
+
+END_LIMIT_S = 10
+
+
+class Server(uvicorn.Server):
+    """A server that does not wait for live streams, which by themselves would never finish."""
+
+    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_level="warning",
+                timeout_graceful_shutdown=END_LIMIT_S,
+                proxy_headers=True,
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._app.state.services.hub.close_streams()
+        await super().shutdown(sockets)  # type: ignore[arg-type]

@@ -1,0 +1,83 @@
+"""What can be watched live: a page names topics, and each becomes the changes that this login may wait for."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from customer_app import customers
+from customer_app.visit import NotFound, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Who may watch, and which changes ("event topic/key", key "*" for all) belong to it."""
+
+    right: str
+    changes: Callable[[Visit, str], Iterable[str]]
+
+
+def _all(*event_topics: str) -> Callable[[Visit, str], Iterable[str]]:
+    return lambda visit, about: [f"{event_topic}/*" for event_topic in event_topics]
+
+
+def _own_use(visit: Visit, about: str) -> Iterable[str]:
+    return [f"intake.batch_stored/meter:{meter_id}" for meter_id in customers.own_meter_ids(visit)]
+
+
+def _own_money(visit: Visit, about: str) -> Iterable[str]:
+    kinds = ("bill.issued", "bill.cancelled", "payment.received", "suspension.changed")
+    return [f"{kind}/account:{account_id}" for account_id in customers.own_account_ids(visit) for kind in kinds]
+
+
+def _own_repairs(visit: Visit, about: str) -> Iterable[str]:
+    return [f"ticket.changed/point:{point_id}" for point_id in customers.own_point_ids(visit)]
+
+
+def _own_notices(visit: Visit, about: str) -> Iterable[str]:
+    return [f"notice.created/party:{visit.own_party_id}"]
+
+
+def _account(visit: Visit, about: str) -> Iterable[str]:
+    kinds = ("bill.issued", "bill.cancelled", "payment.received", "suspension.changed")
+    return [f"{kind}/account:{_number(about)}" for kind in kinds]
+
+
+def _meter(visit: Visit, about: str) -> Iterable[str]:
+    return [f"{kind}/meter:{_number(about)}" for kind in ("intake.batch_stored", "command.changed")]
+
+
+def _number(about: str) -> int:
+    """:raises NotFound: if the topic does not say of which account or meter"""
+    if not about.isdecimal():
+        raise NotFound(f"no live topic about {about!r}")
+    return int(about)
+
+
+TOPICS = {
+    # a customer's own
+    "use": Topic("use.view_own", _own_use),
+    "money": Topic("bill.view_own", _own_money),
+    "repairs": Topic("repair.view_own", _own_repairs),
+    "notices": Topic("use.view_own", _own_notices),
+    # staff's; `account:17` and `meter:4` name what they are about
+    "telemetry": Topic("telemetry.view", _all("intake.batch_stored")),
+    "anomalies": Topic("anomaly.view", _all("anomaly.opened", "anomaly.closed")),
+    "commands": Topic("telemetry.view", _all("command.changed")),
+    "tickets": Topic("ticket.view", _all("ticket.changed")),
+    "suspensions": Topic("collection.view", _all("suspension.changed")),
+    "account": Topic("customer.view", _account),
+    "meter": Topic("telemetry.view", _meter),
+}
+
+
+def wants(visit: Visit, names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Give for each change the page topics that it makes stale; topics without the right are left out."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for full_name in names:
+        name, _, about = full_name.partition(":")
+        topic = TOPICS.get(name)
+        if topic is None or not visit.may(topic.right):
+            continue
+        for change in topic.changes(visit, about):
+            found[change].add(name)
+    return {change: frozenset(named) for change, named in found.items()}
