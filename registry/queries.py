@@ -3,6 +3,7 @@
 from registry.domain.unknown import (
     AccountUnknown,
     AgreementUnknown,
+    ChannelUnknown,
     LoginUnknown,
     MeterUnknown,
     NoticeUnknown,
@@ -11,6 +12,7 @@ from registry.domain.unknown import (
     PlannedWorkUnknown,
     PointUnknown,
     UtilityUnknown,
+    ZoneUnknown,
 )
 from registry.store.agreements import (
     Account,
@@ -24,6 +26,9 @@ from registry.store.agreements import (
     agreements_of_account,
     agreements_of_point,
 )
+from registry.store.audits import AuditEntry, audit_entries
+from registry.store.customers import CustomerMatch, find_customers
+from registry.store.history import Change, history_of
 from registry.store.logins import Login, logins
 from registry.store.meters import (
     InstalledMeter,
@@ -39,6 +44,7 @@ from registry.store.meters import (
     points_of_meters,
     senders,
 )
+from registry.store.notices import Delivery, Notice, deliveries_of_notice, notices_of_party, unseen_notices
 from registry.store.parties import (
     ContactChannel,
     HouseholdMember,
@@ -61,6 +67,7 @@ from registry.store.points import (
     zones,
 )
 from registry.store.utilities import Utility, utilities, utility
+from registry.store.works import PlannedWork, planned_works, works_at_points
 
 __all__ = [
     "Account",
@@ -68,8 +75,13 @@ __all__ = [
     "AccountUnknown",
     "Agreement",
     "AgreementUnknown",
+    "AuditEntry",
     "BillableAgreement",
+    "Change",
+    "ChannelUnknown",
     "ContactChannel",
+    "CustomerMatch",
+    "Delivery",
     "HouseholdMember",
     "InstalledMeter",
     "KnownMeter",
@@ -77,10 +89,12 @@ __all__ = [
     "LoginUnknown",
     "MeterUnknown",
     "NotInRegistry",
+    "Notice",
     "NoticeUnknown",
     "Party",
     "PartyAtPoint",
     "PartyUnknown",
+    "PlannedWork",
     "PlannedWorkUnknown",
     "Point",
     "PointOfParty",
@@ -89,13 +103,18 @@ __all__ = [
     "Utility",
     "UtilityUnknown",
     "Zone",
+    "ZoneUnknown",
     "account",
     "accounts_at_points",
     "accounts_of_party",
     "agreements_in_period",
     "agreements_of_account",
     "agreements_of_point",
+    "audit_entries",
     "channels_of_party",
+    "deliveries_of_notice",
+    "find_customers",
+    "history_of",
     "household_of_party",
     "installations_of_meters",
     "installations_of_point",
@@ -104,9 +123,11 @@ __all__ = [
     "meter_at_point",
     "meter_by_serial",
     "meters_at_points",
+    "notices_of_party",
     "parties",
     "parties_at_points",
     "party",
+    "planned_works",
     "point",
     "point_of_meter",
     "points",
@@ -114,7 +135,9 @@ __all__ = [
     "points_of_meters",
     "points_of_party",
     "senders",
+    "unseen_notices",
     "utilities",
     "utility",
+    "works_at_points",
     "zones",
 ]

@@ -1,11 +1,17 @@
 """How names, addresses, telephone and other numbers are folded, so that what people type finds them."""
 
+import re
 import unicodedata
+from dataclasses import dataclass
 
-from kernel.text import clean, digits_only, fold
+from kernel.text import TextUnusable, clean, digits_only, fold
 
 SEPARATOR = "|"
 CODE_SEPARATORS = "-._ "
+SEARCH_LENGTH = 100
+SEARCH_WORDS = 5
+SHORTEST_PHONE = 4
+_NOT_IN_PHONE = re.compile(r"[^\d\s()+\-‐‑–—−―ー.]")
 
 # One family writes its name with one of these; who looks for it types the first of the row.
 VARIANT_KANJI = (
@@ -41,10 +47,10 @@ def code_key(text: str) -> str:
 def phone_key(text: str) -> str:
     """Keep the digits of a telephone number as dialled inside the country; Japan's country code becomes 0."""
     digits = digits_only(text)
-    for prefix in ("81",) if fold_width(text).strip().startswith("+") else ("01081",):
-        if digits.startswith(prefix):
-            # The trunk 0 is sometimes written after the country code: +81 (0)90.
-            return "0" + digits.removeprefix(prefix).removeprefix("0")
+    abroad = "81" if fold_width(text).strip().startswith("+") else "01081"
+    if digits.startswith(abroad):
+        # The trunk 0 is sometimes written after the country code: +81 (0)90.
+        return "0" + digits.removeprefix(abroad).removeprefix("0")
     return digits
 
 
@@ -63,3 +69,33 @@ def fold_width(text: str) -> str:
 def _straighten(text: str) -> str:
     # U+2212 is what many input methods give for a hyphen; NFKC leaves it.
     return text.replace("−", "-").replace("―", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """One typed text, folded in every way in which it might have been meant; empty where it cannot have been."""
+
+    text: str
+    code: str
+    phone: str
+    email: str
+    words: tuple[str, ...]
+
+
+def search_terms(typed: str) -> SearchTerms:
+    """Fold what a person typed into a search box; only its beginning counts."""
+    try:
+        usable = clean(typed)[:SEARCH_LENGTH]
+    except TextUnusable:
+        usable = ""
+    folded = (text_key(word) for word in fold_width(usable).split()[:SEARCH_WORDS])
+    words = tuple(dict.fromkeys(word for word in folded if word))
+    phone = phone_key(usable)
+    is_phone = len(phone) >= SHORTEST_PHONE and not _NOT_IN_PHONE.search(fold_width(usable))
+    return SearchTerms(
+        text=text_key(usable),
+        code=code_key(usable),
+        phone=phone if is_phone else "",
+        email=fold_width(usable).lower() if "@" in fold_width(usable) else "",
+        words=words if len(words) > 1 else (),
+    )

@@ -39,3 +39,11 @@ class PlannedWorkUnknown(NotInRegistry):
 
 class NoticeUnknown(NotInRegistry):
     """The party has no such notice."""
+
+
+class ChannelUnknown(NotInRegistry):
+    """The party has no such contact channel."""
+
+
+class ZoneUnknown(NotInRegistry):
+    """The utility has no such zone."""

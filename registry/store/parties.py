@@ -4,11 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import Connection
+from psycopg import Connection, errors
 from psycopg.rows import TupleRow, class_row
 
 from registry.book import ChannelKind, PartyKind, Relation
-from registry.domain.unknown import PartyUnknown
+from registry.domain.search import channel_key
+from registry.domain.unknown import ChannelUnknown, PartyUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +102,60 @@ def household_of_party(
             """,
             {"utility_id": utility_id, "party_id": party_id, "at": at},
         ).fetchall()
+
+
+def insert_channel(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    party_id: int,
+    kind: ChannelKind,
+    address: str,
+    is_preferred: bool,
+) -> int:
+    """:raises PartyUnknown: if the utility has no such party"""
+    parameters = {
+        "utility_id": utility_id,
+        "party_id": party_id,
+        "kind": kind,
+        "address": address,
+        "search_address": channel_key(kind=kind, address=address),
+        "preferred": is_preferred,
+    }
+    if is_preferred:
+        conn.execute(
+            """
+            UPDATE contact_channel SET preferred = false
+            WHERE utility_id = %(utility_id)s AND party_id = %(party_id)s AND kind = %(kind)s AND preferred
+            """,
+            parameters,
+        )
+    try:
+        row = conn.execute(
+            """
+            INSERT INTO contact_channel (utility_id, party_id, kind, address, search_address, preferred)
+            VALUES (%(utility_id)s, %(party_id)s, %(kind)s, %(address)s, %(search_address)s, %(preferred)s)
+            RETURNING channel_id
+            """,
+            parameters,
+        ).fetchone()
+    except errors.ForeignKeyViolation as error:
+        if error.diag.constraint_name != "contact_channel_utility_id_party_id_fkey":
+            raise
+        raise PartyUnknown(f"party {party_id} is not in the registry of this utility") from error
+    assert row is not None, "an insert returns its row"
+    return row[0]
+
+
+def delete_channel(conn: Connection[TupleRow], *, utility_id: int, party_id: int, channel_id: int) -> None:
+    """:raises ChannelUnknown: if the party has no such channel"""
+    row = conn.execute(
+        """
+        DELETE FROM contact_channel
+        WHERE utility_id = %(utility_id)s AND party_id = %(party_id)s AND channel_id = %(channel_id)s
+        RETURNING channel_id
+        """,
+        {"utility_id": utility_id, "party_id": party_id, "channel_id": channel_id},
+    ).fetchone()
+    if row is None:
+        raise ChannelUnknown(f"party {party_id} has no contact channel {channel_id}")

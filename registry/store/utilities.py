@@ -101,6 +101,16 @@ def utility(conn: Connection[TupleRow], *, code: str) -> Utility:
     return _utility(row)
 
 
+def code_of(conn: Connection[TupleRow], *, utility_id: int) -> str:
+    """:raises UtilityUnknown: if there is no such utility"""
+    row = conn.execute(
+        "SELECT code FROM utility WHERE utility_id = %(utility_id)s", {"utility_id": utility_id}
+    ).fetchone()
+    if row is None:
+        raise UtilityUnknown(f"there is no utility {utility_id}")
+    return row[0]
+
+
 def _utility(row: TupleRow) -> Utility:
     utility_id, code, name, time_zone, currency, locale, settings = row
     return Utility(utility_id, code, name, ZoneInfo(time_zone), currency, locale, settings)
