@@ -116,6 +116,8 @@ CREATE TABLE sender_sequence (
     through bigint NOT NULL,
     missing int8multirange NOT NULL DEFAULT '{}',
     filled bigint NOT NULL DEFAULT 0,
+    boot text NOT NULL DEFAULT '',       -- the sender's name of its count; another one begins at 1
+    kept_from bigint NOT NULL DEFAULT 1, -- lower numbers the sender no longer holds
     seen_at timestamptz NOT NULL,        -- utility time
     clock_offset_s double precision,
     PRIMARY KEY (utility_id, sender_id)
@@ -156,6 +158,7 @@ CREATE TABLE meter_command (
     sent_at timestamptz,
     answered_at timestamptz,
     sends integer NOT NULL DEFAULT 0,
+    release_proof jsonb,                 -- what the guard saw as it let the command go, or refused it
     PRIMARY KEY (utility_id, command_id),
     FOREIGN KEY (utility_id, meter_id) REFERENCES meter
 );
@@ -185,6 +188,7 @@ CREATE INDEX anomaly_found ON anomaly (utility_id, found_at);
 CREATE TABLE checker_state (
     utility_id integer NOT NULL,
     shard integer NOT NULL,
+    position bigint NOT NULL,            -- of the last event that this state has seen
     state bytea NOT NULL,                -- msgpack, versioned
     saved_at timestamptz NOT NULL,
     PRIMARY KEY (utility_id, shard)
@@ -228,7 +232,7 @@ CREATE VIEW own_reading WITH (security_barrier) AS
     SELECT utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,
            voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags
     FROM reading WHERE utility_id = current_utility();
-GRANT SELECT ON own_reading TO suiden_app;
+GRANT SELECT ON own_reading TO suiden_app, suiden_gateway, suiden_worker, suiden_auditor;
 
 DO $$
 DECLARE

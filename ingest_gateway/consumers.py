@@ -1,0 +1,57 @@
+"""What follows a committed batch of intake: rollups and the checker."""
+
+import threading
+import time
+from collections.abc import Mapping
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due
+from ingest_gateway.store.rollups import utilities_due
+from kernel.clock import Clock
+from kernel.database import Pool, Scope, transaction
+from kernel.events import Event, Handler
+
+log = structlog.get_logger()
+
+BATCH_STORED = "intake.batch_stored"
+ROLLUP_PAUSE_S = 1.0
+ROLLUP_SHARE = 0.15
+RETRY_S = 1.0
+
+
+def rollup_handlers() -> Mapping[str, Handler]:
+    """Consumer `rollup`: note the days that a batch changes. `keep_rollups` makes them, many batches at a time."""
+    return {BATCH_STORED: _mark_due}
+
+
+def keep_rollups(pool: Pool, *, clock: Clock, stop: threading.Event) -> None:
+    """Make due rollups until `stop`, at most once a second and in at most 15 % of the time."""
+    pause_s = ROLLUP_PAUSE_S
+    while not stop.wait(pause_s):
+        started_s = time.monotonic()
+        try:
+            make_rollups(pool, clock=clock)
+        except psycopg.Error as error:
+            log.warning("rollup.interrupted", error=str(error))
+            stop.wait(RETRY_S)
+        spent_s = time.monotonic() - started_s
+        pause_s = max(ROLLUP_PAUSE_S, spent_s * (1 / ROLLUP_SHARE - 1))
+
+
+def make_rollups(pool: Pool, *, clock: Clock) -> int:
+    """Make one portion of each utility's due days anew; return how many days."""
+    with pool.connection() as conn:
+        waiting = utilities_due(conn)
+    made = 0
+    for utility_id in waiting:
+        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=clock.now())) as conn:
+            made += make_due_rollups(conn, utility_id=utility_id)
+    return made
+
+
+def _mark_due(conn: Connection[TupleRow], event: Event) -> None:
+    mark_batch_due(conn, utility_id=event.utility_id, batch_id=int(event.payload["batch_id"]))

@@ -1,0 +1,100 @@
+"""Making rollups anew: the days that are due, and whole periods when a utility is founded."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.domain.rollup import Span, join_days
+from ingest_gateway.queries.local_time import zone_of
+from ingest_gateway.store import rollups
+from ingest_gateway.store.stored_batches import batch
+from kernel.period import local_date, local_days
+from registry import queries as registry
+
+DUE_AT_ONCE = 2_000
+METERS_AT_ONCE = 100
+HOURS_KEPT_DAYS = 62
+ALL_HOURS = datetime(1, 1, 2, tzinfo=UTC)
+
+
+def mark_batch_due(conn: Connection[TupleRow], *, utility_id: int, batch_id: int) -> None:
+    """Note which days a committed batch of intake changes. History is left to `rebuild_rollups`.
+
+    :raises BatchUnknown: if there is no such batch
+    """
+    stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
+    if stored.source != "history":
+        zone = zone_of(conn, utility_id=utility_id)
+        rollups.mark_due_of_batch(conn, utility_id=utility_id, stored=stored, time_zone=zone.key)
+
+
+def mark_rollups_due(
+    conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: date, end: date
+) -> None:
+    """Have local days made anew at the next turn: after a meter was exchanged, or a reading revised."""
+    rollups.mark_due(conn, utility_id=utility_id, meter_ids=meter_ids, first=first, end=end)
+
+
+def make_due_rollups(conn: Connection[TupleRow], *, utility_id: int, limit: int = DUE_AT_ONCE) -> int:
+    """Make up to `limit` due days anew from the raw readings; return how many were taken off the list.
+
+    A day also moves the day after it that has the next register, however far off: use is counted from one to the other.
+    """
+    rollups.lock(conn, utility_id=utility_id)
+    due = rollups.take_due(conn, utility_id=utility_id, limit=limit)
+    if not due:
+        return 0
+    zone = zone_of(conn, utility_id=utility_id)
+    spans = join_days(due)
+    moved = rollups.days_after(conn, utility_id=utility_id, spans=spans, time_zone=zone.key)
+    closings = _closing_days(conn, utility_id=utility_id, spans=spans, zone=zone)
+    _roll_up(conn, utility_id=utility_id, spans=join_days([*due, *moved, *closings]), zone=zone, hours_from=ALL_HOURS)
+    return len(due)
+
+
+def rebuild_rollups(
+    conn: Connection[TupleRow], *, utility_id: int, first: date, end: date, hours_days: int = HOURS_KEPT_DAYS
+) -> None:
+    """Make all days from `first` up to, not including, `end` anew for every meter; hours for the last `hours_days`."""
+    rollups.lock(conn, utility_id=utility_id)
+    rollups.allow_memory(conn)
+    rollups.drop_due(conn, utility_id=utility_id, first=first, end=end)
+    zone = zone_of(conn, utility_id=utility_id)
+    hours_first = max(first, end - timedelta(days=hours_days))
+    hours_from = local_days(hours_first, end, zone=zone).start
+    meter_ids = [meter.meter_id for meter in registry.known_meters(conn, utility_id=utility_id)]
+    for start in range(0, len(meter_ids), METERS_AT_ONCE):
+        spans = [Span(meter_id, first, end) for meter_id in meter_ids[start : start + METERS_AT_ONCE]]
+        _roll_up(conn, utility_id=utility_id, spans=spans, zone=zone, hours_from=hours_from)
+
+
+def _closing_days(
+    conn: Connection[TupleRow], *, utility_id: int, spans: Sequence[Span], zone: ZoneInfo
+) -> list[tuple[int, date]]:
+    """Tell on which days after a span its meter was taken down: the closing register is the next one too."""
+    ends = {span.meter_id: span.end for span in reversed(spans)}
+    installations = registry.installations_of_meters(conn, utility_id=utility_id, meter_ids=list(ends))
+    closed = [
+        (meter.meter_id, local_date(meter.valid_to - timedelta(microseconds=1), zone=zone))
+        for meter in installations
+        if meter.valid_to is not None and meter.closing_register is not None
+    ]
+    return [(meter_id, day) for meter_id, day in closed if day >= ends[meter_id]]
+
+
+def _roll_up(
+    conn: Connection[TupleRow], *, utility_id: int, spans: Sequence[Span], zone: ZoneInfo, hours_from: datetime
+) -> None:
+    meter_ids = sorted({span.meter_id for span in spans})
+    rollups.roll_up(
+        conn,
+        utility_id=utility_id,
+        spans=spans,
+        installations=registry.installations_of_meters(conn, utility_id=utility_id, meter_ids=meter_ids),
+        time_zone=zone.key,
+        bounds=local_days(min(span.first for span in spans), max(span.end for span in spans), zone=zone),
+        hours_from=hours_from,
+    )
