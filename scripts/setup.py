@@ -65,6 +65,12 @@ CURES = (
         "one package has no ready-made build for this machine and needs a compiler: apt install build-essential python3-dev",
     ),
     (
+        r"from versions: none",
+        "the package registry gave no answer for a pinned package: check the network, or set PIP_INDEX_URL (or "
+        "HTTPS_PROXY) to a mirror, and run `make setup` again. If others install from here, this Python or processor "
+        "has no build of it: use Python 3.11, 3.12 or 3.13 on Linux",
+    ),
+    (
         r"No matching distribution found",
         "a pinned package has no build for this Python or processor: use Python 3.11, 3.12 or 3.13 on Linux",
     ),

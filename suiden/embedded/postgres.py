@@ -153,11 +153,21 @@ class EmbeddedPostgres:
             self._folder = fallback
         make_own_folder(self._folder, mode=0o711)
         if not is_reachable_by_others(self._programs / "bin" / "postgres"):
-            reachable = self._folder / f"programs-{self._programs.name}"
-            if is_reachable_by_others(self._folder) and not reachable.exists():
-                self._say(f"copying PostgreSQL's programs to {reachable}, where they can be run without root")
-            copy_tree_for_others(self._programs, reachable)
-            self._programs = reachable
+            self._programs = self._copy_programs()
+
+    def _copy_programs(self) -> Path:
+        """Copy the programs and the libraries beside their package, which they look for by relative path."""
+        target = self._folder / "programs" / WHEEL / self._programs.name
+        if not target.exists():
+            self._say(f"copying PostgreSQL's programs to {target}, where they can be run without root")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            libraries = self._programs.parent.with_name(f"{WHEEL}.libs")
+            if libraries.exists():
+                copy_tree_for_others(libraries, target.parent.with_name(libraries.name))
+            copy_tree_for_others(self._programs, target)
+        for folder in (self._folder / "programs", target.parent):
+            folder.chmod(0o755)
+        return target
 
     def _program(self, name: str) -> str:
         return str(self._programs / "bin" / name)
@@ -227,7 +237,7 @@ class EmbeddedPostgres:
             made_by = (self._cluster / "PG_VERSION").read_text().strip()
         except OSError as error:
             raise EmbeddedPostgresUnusable(f"{self._cluster} is not a database: move it away") from error
-        ours = self._programs.resolve().name.removeprefix("programs-").removeprefix("pginstall")
+        ours = self._programs.resolve().name.removeprefix("pginstall")
         if ours.isdigit() and made_by != ours:
             raise EmbeddedPostgresUnusable(
                 f"the database in {self._cluster} was made by PostgreSQL {made_by}, and {ours} is installed: dump it "
@@ -300,6 +310,7 @@ class EmbeddedPostgres:
             "No space left on device": "free space on the disk",
             "Address already in use": f"port {self._wanted_port} is taken: choose another, or stop what uses it",
             "could not map anonymous shared memory": "free memory: the server asks for about 300 MB",
+            "could not look up effective user ID": f"give user id {uid} a name in /etc/passwd, or use another user",
             "Permission denied": f"let user id {uid} use {self._folder}",
         }
         cure = next((cure for sign, cure in cures.items() if sign in told), f"see {self.log_path}")
