@@ -27,6 +27,7 @@ def mark_batch_due(conn: Connection[TupleRow], *, utility_id: int, batch_id: int
     """
     stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
     if stored.source != "history":
+        rollups.lock(conn, utility_id=utility_id)
         zone = zone_of(conn, utility_id=utility_id)
         rollups.mark_due_of_batch(conn, utility_id=utility_id, stored=stored, time_zone=zone.key)
 
@@ -35,6 +36,7 @@ def mark_rollups_due(
     conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: date, end: date
 ) -> None:
     """Have local days made anew at the next turn: after a meter was exchanged, or a reading revised."""
+    rollups.lock(conn, utility_id=utility_id)
     rollups.mark_due(conn, utility_id=utility_id, meter_ids=meter_ids, first=first, end=end)
 
 
@@ -44,7 +46,7 @@ def make_due_rollups(conn: Connection[TupleRow], *, utility_id: int, limit: int 
     A day also moves the day after it that has the next register, however far off: use is counted from one to the other.
     """
     rollups.lock(conn, utility_id=utility_id)
-    due = rollups.take_due(conn, utility_id=utility_id, limit=limit)
+    due = rollups.due(conn, utility_id=utility_id, limit=limit)
     if not due:
         return 0
     zone = zone_of(conn, utility_id=utility_id)
@@ -52,6 +54,7 @@ def make_due_rollups(conn: Connection[TupleRow], *, utility_id: int, limit: int 
     moved = rollups.days_after(conn, utility_id=utility_id, spans=spans, time_zone=zone.key)
     closings = _closing_days(conn, utility_id=utility_id, spans=spans, zone=zone)
     _roll_up(conn, utility_id=utility_id, spans=join_days([*due, *moved, *closings]), zone=zone, hours_from=ALL_HOURS)
+    rollups.drop_made(conn, utility_id=utility_id, made=due)
     return len(due)
 
 

@@ -74,7 +74,10 @@ class ZonePressure:
 
 
 def lock(conn: Connection[TupleRow], *, utility_id: int) -> None:
-    """Let one transaction at a time make the utility's rollups, so that none writes from an older view."""
+    """Let one transaction at a time mark or make the utility's rollups.
+
+    So none writes from an older view of the readings, and no mark is dropped by one who did not see what it was for.
+    """
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('rollup', %(utility_id)s))", {"utility_id": utility_id})
 
 
@@ -118,20 +121,36 @@ def mark_due(
     )
 
 
-def take_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[tuple[int, date]]:
-    """Take meters and days off the list, oldest days first; a rollback puts them back."""
+def due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[tuple[int, date]]:
+    """List meters and days that are to be made anew, oldest days first."""
     return [
         (meter_id, day)
         for meter_id, day in conn.execute(
             """
-            DELETE FROM rollup_due WHERE utility_id = %(utility_id)s AND (meter_id, day) IN (
-                SELECT meter_id, day FROM rollup_due WHERE utility_id = %(utility_id)s
-                ORDER BY day, meter_id LIMIT %(limit)s)
-            RETURNING meter_id, day
+            SELECT meter_id, day FROM rollup_due WHERE utility_id = %(utility_id)s
+            ORDER BY day, meter_id LIMIT %(limit)s
             """,
             {"utility_id": utility_id, "limit": limit},
         ).fetchall()
     ]
+
+
+def drop_made(conn: Connection[TupleRow], *, utility_id: int, made: Sequence[tuple[int, date]]) -> None:
+    """Take meters and days off the list.
+
+    As the last statement before the commit: intake that marks the same day waits for a deletion that is not committed.
+    """
+    conn.execute(
+        """
+        DELETE FROM rollup_due AS d USING unnest(%(meter_ids)s::bigint[], %(days)s::date[]) AS m (meter_id, day)
+        WHERE d.utility_id = %(utility_id)s AND d.meter_id = m.meter_id AND d.day = m.day
+        """,
+        {
+            "utility_id": utility_id,
+            "meter_ids": [meter_id for meter_id, _ in made],
+            "days": [day for _, day in made],
+        },
+    )
 
 
 def drop_due(conn: Connection[TupleRow], *, utility_id: int, first: date, end: date) -> None:
