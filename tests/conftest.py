@@ -71,9 +71,9 @@ def server_url(config: pytest.Config) -> str:
         return given
     folder = Path(tempfile.gettempdir()) / f"suiden-test-{os.getuid()}-{config.stash[run_key]}"
     server = EmbeddedPostgres(data_dir=folder, durable=False)
+    config.add_cleanup(lambda: remove_folder(folder))
     url = server.start()
     config.stash[server_key] = server
-    config.add_cleanup(lambda: remove_folder(folder))
     os.environ[DATABASE_VARIABLE] = url
     return url
 
