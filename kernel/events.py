@@ -6,7 +6,7 @@ moves its offset in the same transaction, so that what a handler writes happens 
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,16 @@ class Event:
     occurred_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One thing that happened, to be published."""
+
+    topic: str
+    key: str
+    payload: Mapping[str, Any]
+    occurred_at: datetime
+
+
 Handler = Callable[[Connection[TupleRow], Event], None]
 
 
@@ -66,6 +76,29 @@ def publish(
             "key": key,
             "payload": Jsonb(dict(payload)),
             "occurred_at": occurred_at,
+        },
+    )
+    conn.execute("SELECT pg_notify(%(channel)s, '')", {"channel": PUBLISHED})
+
+
+def publish_all(conn: Connection[TupleRow], *, utility_id: int, events: Sequence[NewEvent]) -> None:
+    """Write many events in the caller's transaction, in their order, in one statement."""
+    if not events:
+        return
+    conn.execute(
+        """
+        INSERT INTO event (utility_id, topic, key, payload, occurred_at)
+        SELECT %(utility_id)s, given.topic, given.key, given.payload::jsonb, given.occurred_at
+        FROM unnest(%(topics)s::text[], %(keys)s::text[], %(payloads)s::text[], %(occurred)s::timestamptz[])
+             WITH ORDINALITY AS given (topic, key, payload, occurred_at, number)
+        ORDER BY given.number
+        """,
+        {
+            "utility_id": utility_id,
+            "topics": [event.topic for event in events],
+            "keys": [event.key for event in events],
+            "payloads": [json.dumps(dict(event.payload)) for event in events],
+            "occurred": [event.occurred_at for event in events],
         },
     )
     conn.execute("SELECT pg_notify(%(channel)s, '')", {"channel": PUBLISHED})

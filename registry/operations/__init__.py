@@ -4,7 +4,15 @@ from registry.domain.audit import AnchorUnreadable, AuditAnchor, AuditFinding, A
 from registry.domain.sign_in import NewSession, SignedIn, SignInRefused
 from registry.operations.auditing import audit_anchor, link_audit, record_audit, verify_audit
 from registry.operations.founding import TimeZoneUnknown, found_utility, load_book
-from registry.operations.noticing import add_channel, mark_notice_seen, record_delivery, remove_channel, write_notice
+from registry.operations.noticing import (
+    NewNotice,
+    add_channel,
+    mark_notice_seen,
+    record_delivery,
+    remove_channel,
+    write_notice,
+    write_notices,
+)
 from registry.operations.signing_in import (
     LoginUnusable,
     add_login,
@@ -49,6 +57,7 @@ __all__ = [
     "MeterElsewhere",
     "MeterNotInstalled",
     "MeterUnfit",
+    "NewNotice",
     "NewSession",
     "PointHasMeter",
     "SignInRefused",
@@ -89,4 +98,5 @@ __all__ = [
     "start_work",
     "verify_audit",
     "write_notice",
+    "write_notices",
 ]

@@ -1,16 +1,16 @@
 """Notices to parties, and contact channels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from kernel.events import publish
+from kernel.events import NewEvent, publish, publish_all
 from registry.book import ChannelKind
 from registry.store import notices, parties
-from registry.store.notices import DeliveryState
+from registry.store.notices import DeliveryState, NewNotice, insert_all
 
 
 def write_notice(
@@ -54,6 +54,25 @@ def write_notice(
         occurred_at=at,
     )
     return notice_id
+
+
+def write_notices(conn: Connection[TupleRow], *, utility_id: int, notices: Sequence[NewNotice], at: datetime) -> int:
+    """Tell many parties at once, each once for each kind and subject; return how many notices are new.
+
+    :raises PartyUnknown: if one goes to a party that the utility does not have
+    """
+    written = insert_all(conn, utility_id=utility_id, notices=notices, at=at)
+    events = [
+        NewEvent(
+            topic="notice.created",
+            key=f"party:{party_id}",
+            payload={"notice_id": notice_id, "party_id": party_id, "kind": kind},
+            occurred_at=at,
+        )
+        for notice_id, party_id, kind in written
+    ]
+    publish_all(conn, utility_id=utility_id, events=events)
+    return len(written)
 
 
 def record_delivery(

@@ -1,6 +1,7 @@
 """Notices to parties and what became of them on each channel."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -40,6 +41,59 @@ class Delivery:
     state: DeliveryState
     happened_at: datetime
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """A notice to be written."""
+
+    party_id: int
+    account_id: int | None
+    kind: str
+    subject_key: str
+    parameters: Mapping[str, Any]
+
+
+def insert_all(
+    conn: Connection[TupleRow], *, utility_id: int, notices: Sequence[NewNotice], at: datetime
+) -> list[tuple[int, int, str]]:
+    """Write many notices, with their delivery on the web; return (notice, party, kind) of those that are new.
+
+    :raises PartyUnknown: if one goes to a party that the utility does not have
+    """
+    try:
+        return conn.execute(
+            """
+            WITH written AS (
+                INSERT INTO notice (utility_id, party_id, account_id, kind, subject_key, parameters, created_at)
+                SELECT %(utility_id)s, given.party_id, given.account_id, given.kind, given.subject_key,
+                       given.parameters::jsonb, %(at)s
+                FROM unnest(%(parties)s::bigint[], %(accounts)s::bigint[], %(kinds)s::text[], %(subjects)s::text[],
+                            %(parameters)s::text[])
+                     WITH ORDINALITY AS given (party_id, account_id, kind, subject_key, parameters, number)
+                ORDER BY given.number
+                ON CONFLICT (utility_id, party_id, kind, subject_key) DO NOTHING
+                RETURNING notice_id, party_id, kind
+            ), delivered AS (
+                INSERT INTO notice_delivery (utility_id, notice_id, channel, address, state, happened_at, detail)
+                SELECT %(utility_id)s, notice_id, 'web', '', 'delivered', %(at)s, '' FROM written
+            )
+            SELECT notice_id, party_id, kind FROM written ORDER BY notice_id
+            """,
+            {
+                "utility_id": utility_id,
+                "parties": [notice.party_id for notice in notices],
+                "accounts": [notice.account_id for notice in notices],
+                "kinds": [notice.kind for notice in notices],
+                "subjects": [notice.subject_key for notice in notices],
+                "parameters": [json.dumps(dict(notice.parameters)) for notice in notices],
+                "at": at,
+            },
+        ).fetchall()
+    except errors.ForeignKeyViolation as error:
+        if error.diag.constraint_name != "notice_utility_id_party_id_fkey":
+            raise
+        raise PartyUnknown("a notice goes to a party that is not in the registry") from error
 
 
 def insert(
