@@ -1,13 +1,14 @@
 """The water mains and the pressure at every junction, solved by EPANET through WNTR.
 
 The mains are solved for a few levels of demand at once, once for each set of faults; an hour's pressures lie between
-the two nearest levels. So an hour costs next to nothing and a burst costs one run of the solver, some tens of milliseconds.
+the two nearest levels. So an hour costs next to nothing, and a burst one run of the solver: some tens of milliseconds.
 """
 
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -58,12 +59,13 @@ def solve(bursts: tuple[tuple[str, float], ...] = ()) -> PressureTable:
         model.get_node(name).emitter_coefficient = BURST_EMITTER * size
     with tempfile.TemporaryDirectory(prefix="suiden-mains-") as folder:
         results = wntr.sim.EpanetSimulator(model).run_sim(file_prefix=f"{folder}/mains")
-    metres = results.node["pressure"][names].to_numpy()[: len(DEMAND_LEVELS)]
+    solved: Any = results.node
+    metres = solved["pressure"][names].to_numpy()[: len(DEMAND_LEVELS)]
     pressure_kpa = np.maximum(0.0, metres * KPA_PER_M)
     return PressureTable({name: at for at, name in enumerate(names)}, np.array(DEMAND_LEVELS), pressure_kpa)
 
 
-def _mains(wntr):  # type: ignore[no-untyped-def]
+def _mains(wntr: Any) -> Any:
     model = wntr.network.WaterNetworkModel()
     model.options.hydraulic.demand_model = "DDA"
     model.options.time.duration = 3600 * (len(DEMAND_LEVELS) - 1)
