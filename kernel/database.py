@@ -8,7 +8,10 @@ from typing import Literal
 
 from psycopg import Connection, conninfo
 from psycopg.rows import TupleRow
+from psycopg.types.range import TimestamptzRange
 from psycopg_pool import ConnectionPool
+
+from kernel.period import Period
 
 Role = Literal["suiden_app", "suiden_gateway", "suiden_worker", "suiden_auditor"]
 Pool = ConnectionPool[Connection[TupleRow]]
@@ -73,3 +76,8 @@ def enter_scope(conn: Connection[TupleRow], *, scope: Scope) -> None:
             "now": scope.now.isoformat(),
         },
     )
+
+
+def range_of(period: Period) -> TimestamptzRange:
+    """Give a period in the database's form."""
+    return TimestamptzRange(period.start, period.end, "[)")

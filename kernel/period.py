@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from psycopg.types.range import TimestamptzRange
-
 
 class PeriodEmpty(ValueError):
     """A period must end after it starts, and both ends must say their zone."""
@@ -35,9 +33,6 @@ class Period:
         """Give the part that both share, or None."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Period(start, end) if start < end else None
-
-    def as_range(self) -> TimestamptzRange:
-        return TimestamptzRange(self.start, self.end, "[)")
 
 
 def local_day(day: date, *, zone: ZoneInfo) -> Period:

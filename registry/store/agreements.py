@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
+from kernel.database import range_of
 from kernel.period import Period
 from registry.book import PaymentMethod, Service
 from registry.domain.unknown import AccountUnknown
@@ -156,7 +157,7 @@ def agreements_in_period(
         "utility_id": utility_id,
         "district_id": district_id,
         "service": service,
-        "period": period.as_range(),
+        "period": range_of(period),
     }
     rows = conn.execute(
         """

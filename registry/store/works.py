@@ -8,6 +8,7 @@ from typing import Literal
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow, class_row
 
+from kernel.database import range_of
 from kernel.period import Period
 from registry.domain.unknown import PlannedWorkUnknown, PointUnknown, ZoneUnknown
 
@@ -56,7 +57,7 @@ def insert(
                 "point_id": point_id,
                 "kind": kind,
                 "title": title,
-                "planned": planned.as_range(),
+                "planned": range_of(planned),
             },
         ).fetchone()
     except errors.ForeignKeyViolation as error:
