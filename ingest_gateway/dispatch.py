@@ -1,0 +1,161 @@
+"""Sending orders to meters: each leaves after the commit that marks it as sent, and again until it is answered."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.books import Books
+from ingest_gateway.commands import GUARDED_PURPOSE, CommandState, QueuedCommand, ReleaseGuard
+from ingest_gateway.domain.meters import MeterBook
+from ingest_gateway.monitor import Monitor
+from ingest_gateway.operations.commands import publish_changed
+from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.store import commands
+from kernel.clock import Clock
+from kernel.database import Pool, Scope, transaction
+
+log = structlog.get_logger()
+
+AWAY_S = 1.0
+
+
+class Publisher(Protocol):
+    """Publishes while there is a connection."""
+
+    def publish(self, *, topic: str, payload: bytes, qos: int) -> bool: ...
+
+    @property
+    def is_up(self) -> bool: ...
+
+
+class Dispatcher:
+    """Runs in one thread. Nothing leaves while there is no broker, so that an order does not count as sent in vain."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        clock: Clock,
+        publisher: Publisher,
+        release_guard: ReleaseGuard,
+        monitor: Monitor,
+        settings: GatewaySettings,
+        stop: threading.Event,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._publisher = publisher
+        self._release_guard = release_guard
+        self._monitor = monitor
+        self._settings = settings
+        self._stop = stop
+        self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
+        self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
+
+    def run(self) -> None:
+        """Send what is due until `stop`; a database that is away is waited for."""
+        while not self._stop.wait(self._settings.command_poll_s):
+            try:
+                self.send_due()
+            except Exception as error:
+                log.warning("commands.interrupted", error=f"{type(error).__name__}: {error}"[:300])
+                self._stop.wait(AWAY_S)
+
+    def send_due(self) -> int:
+        """Look once at every utility's open orders; return how many left."""
+        sent = 0
+        for book in self._books.all():
+            now = self._clock.now()
+            scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+            with transaction(self._pool, scope=scope) as conn:
+                for changed in commands.expire(conn, utility_id=book.utility_id, at=now):
+                    publish_changed(conn, utility_id=book.utility_id, changed=changed, at=now)
+                    self._monitor.command(changed.state)
+                open_ids = commands.open_ids(conn, utility_id=book.utility_id)
+            self._forget_closed(book.utility_id, {command_id for command_id, _ in open_ids})
+            for command_id, state in open_ids:
+                if self._is_due(book.utility_id, command_id, state) and self._publisher.is_up:
+                    sent += self._send(book, command_id)
+        return sent
+
+    def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
+        left_s = self._sent_s.get((utility_id, command_id))
+        return state == "queued" or left_s is None or time.monotonic() - left_s >= self._settings.command_resend_s
+
+    def _send(self, book: MeterBook, command_id: int) -> bool:
+        """Mark one order as sent, then publish it; the guard has its word in between, each time."""
+        now = self._clock.now()
+        scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+        with transaction(self._pool, scope=scope) as conn:
+            order = commands.lock_open(conn, utility_id=book.utility_id, command_id=command_id)
+            if order is None or order.expires_at <= now or order.sends >= self._settings.command_max_sends:
+                self._sent_s[book.utility_id, command_id] = time.monotonic()
+                return False
+            proof = None
+            if order.purpose.startswith(GUARDED_PURPOSE):
+                verdict = self._release_guard(conn, order, now)
+                proof = verdict.proof
+                if not verdict.allowed:
+                    state: CommandState = "refused" if order.state == "queued" else "unknown"
+                    commands.close(
+                        conn,
+                        utility_id=book.utility_id,
+                        command_id=command_id,
+                        state=state,
+                        detail=verdict.reason,
+                        proof=proof,
+                    )
+                    self._tell(order, state, conn=conn, now=now)
+                    return False
+            commands.mark_sent(conn, utility_id=book.utility_id, command_id=command_id, proof=proof, at=now)
+            if order.state == "queued":
+                self._tell(order, "sent", conn=conn, now=now)
+        self._sent_s[book.utility_id, command_id] = time.monotonic()
+        return self._publish(book, order)
+
+    def _publish(self, book: MeterBook, order: QueuedCommand) -> bool:
+        meter = next((meter for meter in book.meters.values() if meter.meter_id == order.meter_id), None)
+        if meter is None:
+            log.warning("commands.meter_unknown", command_id=order.command_id, meter_id=order.meter_id)
+            return False
+        payload = msgspec.json.encode(
+            {
+                "id": order.command_id,
+                "meter": meter.serial,
+                "command": order.command,
+                "expires_at": _rfc3339(order.expires_at),
+                "args": order.arguments,
+            }
+        )
+        published = False
+        for name in sorted(meter.sender_names):
+            if name in book.senders and book.senders[name].kind != "import":
+                topic = f"suiden/v1/{book.code}/{name}/down"
+                published |= self._publisher.publish(topic=topic, payload=payload, qos=1)
+        log.info("command.sent", command_id=order.command_id, command=order.command, published=published)
+        return published
+
+    def _tell(self, order: QueuedCommand, state: CommandState, *, conn: Connection[TupleRow], now: datetime) -> None:
+        changed = commands.Changed(
+            command_id=order.command_id,
+            meter_id=order.meter_id,
+            purpose=order.purpose,
+            state=state,
+            command=order.command,
+        )
+        publish_changed(conn, utility_id=order.utility_id, changed=changed, at=now)
+        self._monitor.command(state)
+
+    def _forget_closed(self, utility_id: int, open_ids: set[int]) -> None:
+        for key in [key for key in self._sent_s if key[0] == utility_id and key[1] not in open_ids]:
+            del self._sent_s[key]
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

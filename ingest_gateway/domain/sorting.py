@@ -1,0 +1,176 @@
+"""What becomes of each reading of a batch: to be stored, seen twice in it, or refused with a reason."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ingest_gateway.domain import suiden_json
+from ingest_gateway.domain.meters import Meter, MeterBook
+from ingest_gateway.domain.packing import packed_measures
+from ingest_gateway.domain.sequence import Numbered
+from ingest_gateway.domain.validation import Baseline, Baselines, Limits, Row, check, is_backwards
+from ingest_gateway.domain.wire import Answer, Reason, Refused, Telegram, WireReading
+
+Key = tuple[int, int]  # meter id and instant in microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message or a part of one that was not accepted; `count` is in readings."""
+
+    utility_id: int | None
+    topic: str
+    payload: bytes
+    reason: Reason
+    detail: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SenderAnswer:
+    """An answer to a command, by the sender that gave it."""
+
+    topic: str
+    sender: str
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch of one utility. `origin` tells for each row from which message it came."""
+
+    rows: dict[Key, Row] = field(default_factory=dict[Key, Row])
+    origin: dict[Key, int] = field(default_factory=dict[Key, int])
+    sources: dict[Key, tuple[Telegram, WireReading]] = field(default_factory=dict[Key, tuple[Telegram, WireReading]])
+    duplicates: int = 0
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
+    answers: list[SenderAnswer] = field(default_factory=list[SenderAnswer])
+    received: int = 0
+    newest: dict[int, Baseline] = field(default_factory=dict[int, Baseline])
+    numbered: list[tuple[str, int, Telegram]] = field(default_factory=list[tuple[str, int, Telegram]])
+
+
+class Sorter:
+    """Sorts the messages of one utility, one after the other."""
+
+    def __init__(
+        self, *, book: MeterBook, limits: Limits, baselines: Baselines, accept_backwards: bool = False
+    ) -> None:
+        """Take what is known; `accept_backwards` takes registers that fell, because someone looked and said so."""
+        self._book = book
+        self._limits = limits
+        self._baselines = baselines
+        self._accept_backwards = accept_backwards
+        self.sorted = Sorted()
+
+    def add(self, telegram: Telegram, *, origin: int) -> None:
+        """Sort one message; never raises for what it holds."""
+        out = self.sorted
+        out.received += max(telegram.count, 0)
+        sender = self._book.senders.get(telegram.sender)
+        if sender is None:
+            out.received += telegram.count == 0
+            self._refuse(telegram, "unknown_sender", "the registry has no such active sender", max(1, telegram.count))
+            return
+        if telegram.sequence is not None:
+            out.numbered.append((telegram.sender, origin, telegram))
+        for fragment in telegram.fragments:
+            out.refusals.append(
+                Refusal(self._book.utility_id, telegram.topic, fragment.payload, fragment.reason, fragment.detail)
+            )
+        refused: dict[Reason, list[tuple[WireReading, str]]] = {}
+        for reading in telegram.readings:
+            try:
+                self._take(telegram, reading, origin=origin)
+            except Refused as error:
+                refused.setdefault(error.reason, []).append((reading, error.detail))
+        for reason, readings in refused.items():
+            self._refuse_readings(telegram, reason, readings)
+        out.answers += [SenderAnswer(telegram.topic, telegram.sender, answer) for answer in telegram.answers]
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Note a message that could not be decoded."""
+        self.sorted.received += refusal.count
+        self.sorted.refusals.append(refusal)
+
+    def _take(self, telegram: Telegram, reading: WireReading, *, origin: int) -> None:
+        meter = self._meter_of(telegram, reading)
+        row = check(reading, meter=meter, limits=self._limits)
+        key = (row.meter_id, row.read_at_us)
+        out = self.sorted
+        known = out.rows.get(key)
+        if known is not None:
+            if known != row and packed_measures(known) != packed_measures(row):
+                raise Refused("conflict", "another reading of this meter and instant came with it")
+            out.duplicates += 1
+            return
+        baseline = self._baseline_for(row, meter=meter)
+        if row.register is not None and (baseline is None or row.read_at_us > baseline.read_at_us):
+            out.newest[row.meter_id] = Baseline(row.read_at_us, row.register)
+        out.rows[key] = row
+        out.origin[key] = origin
+        out.sources[key] = (telegram, reading)
+
+    def _baseline_for(self, row: Row, *, meter: Meter) -> Baseline | None:
+        """:raises Refused: if the register fell; what is remembered is first compared with what is stored"""
+        in_batch = self.sorted.newest.get(row.meter_id)
+        baseline = in_batch or self._baselines.of(row.meter_id)
+        if self._accept_backwards or not is_backwards(row, meter=meter, baseline=baseline):
+            return baseline
+        if in_batch is None:
+            baseline = self._baselines.fresh(row.meter_id)
+            if not is_backwards(row, meter=meter, baseline=baseline):
+                return baseline
+        assert baseline is not None, "nothing is backwards without a baseline"
+        raise Refused("register_backwards", f"the register fell from {baseline.register} to {row.register}")
+
+    def _meter_of(self, telegram: Telegram, reading: WireReading) -> Meter:
+        serial = telegram.sender if reading.meter is None else reading.meter
+        meter = self._book.meters.get(serial)
+        if meter is None:
+            raise Refused("unknown_meter", f"no meter has the serial {serial[:80]!r}")
+        if telegram.sender not in meter.sender_names:
+            raise Refused("not_this_sender", f"{telegram.sender} may not speak for meter {serial}")
+        return meter
+
+    def _refuse(self, telegram: Telegram, reason: Reason, detail: str, count: int) -> None:
+        self.sorted.refusals.append(
+            Refusal(self._book.utility_id, telegram.topic, telegram.payload, reason, detail, count)
+        )
+
+    def _refuse_readings(self, telegram: Telegram, reason: Reason, readings: list[tuple[WireReading, str]]) -> None:
+        detail = readings[0][1]
+        self.sorted.refusals.append(
+            Refusal(
+                self._book.utility_id,
+                telegram.topic,
+                payload_of([reading for reading, _ in readings], telegram=telegram),
+                reason,
+                detail if len(readings) == 1 else f"{detail} (and {len(readings) - 1} more)",
+                len(readings),
+            )
+        )
+
+
+def payload_of(readings: list[WireReading], *, telegram: Telegram) -> bytes:
+    """Give the payload to keep with refused readings: the message where it holds no others, else one of these alone."""
+    if len(readings) == telegram.count and not telegram.answers:
+        return telegram.payload
+    return suiden_json.encode_readings(readings)
+
+
+def numbered_messages(
+    numbered: Iterable[tuple[str, int, Telegram]], *, brought_new: Mapping[int, bool]
+) -> dict[str, list[Numbered]]:
+    """Group the numbered messages of a batch by sender, in the order they came."""
+    by_sender: dict[str, list[Numbered]] = {}
+    for sender, origin, telegram in numbered:
+        assert telegram.sequence is not None, "only numbered messages are listed"
+        by_sender.setdefault(sender, []).append(
+            Numbered(
+                number=telegram.sequence,
+                boot=telegram.boot,
+                kept_from=telegram.kept_from,
+                brought_new=brought_new.get(origin, False),
+            )
+        )
+    return by_sender

@@ -1,0 +1,139 @@
+"""The decoder of suiden JSON, version 1."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from ingest_gateway.domain.wire import Answer, Fragment, Reason, Refused, Telegram, WireReading
+
+MAX_DEPTH = 32
+MAX_READINGS = 5_000
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_FINITE = re.compile(rb"\b(?:NaN|Infinity|inf|nan)\b")
+
+Sequence = Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
+Boot = Annotated[str, msgspec.Meta(max_length=64)] | int
+
+
+class _Up(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    readings: Annotated[list[WireReading], msgspec.Meta(max_length=MAX_READINGS)] = []
+    seq: Sequence | None = None
+    answers: Annotated[list[Answer], msgspec.Meta(max_length=MAX_READINGS)] = []
+    boot: Boot | None = None
+    oldest: Sequence | None = None
+
+
+class _UpInParts(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    readings: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_READINGS)] = []
+    seq: Sequence | None = None
+    answers: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_READINGS)] = []
+    boot: Boot | None = None
+    oldest: Sequence | None = None
+
+
+_UP = msgspec.json.Decoder(_Up)
+_IN_PARTS = msgspec.json.Decoder(_UpInParts)
+_READING = msgspec.json.Decoder(WireReading)
+_ANSWER = msgspec.json.Decoder(Answer)
+_UNREADABLE = (
+    msgspec.MsgspecError,
+    ValueError,
+    RecursionError,
+    OverflowError,
+)  # ValueError: lone surrogates and the like
+
+
+def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
+    """Read a message; a reading that is not well formed is put aside, and the others go on.
+
+    :raises Refused: if the message as a whole cannot be read
+    """
+    try:
+        up = _UP.decode(payload)
+    except _UNREADABLE:
+        return _decode_in_parts(topic=topic, payload=payload, utility=utility, sender=sender)
+    return Telegram(
+        topic=topic,
+        payload=payload,
+        utility=utility,
+        sender=sender,
+        readings=up.readings,
+        answers=up.answers,
+        sequence=up.seq,
+        boot=None if up.boot is None else str(up.boot),
+        kept_from=up.oldest,
+    )
+
+
+def encode_readings(readings: list[WireReading]) -> bytes:
+    """Write readings as a message of their own, to be kept with the reason they were refused for."""
+    return msgspec.json.encode(_Up(readings=readings))
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """Write an answer as a message of its own."""
+    return msgspec.json.encode(_Up(answers=[answer]))
+
+
+def explain_unreadable(payload: bytes, error: Exception) -> Refused:
+    """Say why JSON could not be read: nested too deeply, numbers that are none, or malformed."""
+    if depth(payload) > MAX_DEPTH:
+        return Refused("too_deep", f"nested more than {MAX_DEPTH} levels deep")
+    if "out of range" in str(error) or _NOT_FINITE.search(_STRING.sub(b'""', payload)):
+        return Refused("not_finite", "a number is NaN or infinite")
+    return Refused("malformed", str(error)[:300])
+
+
+def depth(payload: bytes) -> int:
+    """Count how deeply brackets nest; cheap and without recursion."""
+    deepest = level = 0
+    for token in _TOKEN.finditer(payload):
+        bracket = token.group()
+        if bracket in (b"[", b"{"):
+            level += 1
+            deepest = max(deepest, level)
+        elif bracket in (b"]", b"}"):
+            level -= 1
+    return deepest
+
+
+def _decode_in_parts(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
+    try:
+        up = _IN_PARTS.decode(payload)
+    except _UNREADABLE as error:
+        raise explain_unreadable(payload, error) from error
+    readings: list[WireReading] = []
+    answers: list[Answer] = []
+    fragments: list[Fragment] = []
+    for raw in up.readings:
+        try:
+            readings.append(_READING.decode(raw))
+        except _UNREADABLE as error:
+            fragments.append(_fragment(b"readings", raw, error))
+    for raw in up.answers:
+        try:
+            answers.append(_ANSWER.decode(raw))
+        except _UNREADABLE as error:
+            fragments.append(_fragment(b"answers", raw, error))
+    return Telegram(
+        topic=topic,
+        payload=payload,
+        utility=utility,
+        sender=sender,
+        readings=readings,
+        answers=answers,
+        fragments=tuple(fragments),
+        sequence=up.seq,
+        boot=None if up.boot is None else str(up.boot),
+        kept_from=up.oldest,
+    )
+
+
+def _fragment(kind: bytes, raw: msgspec.Raw, error: Exception) -> Fragment:
+    part = bytes(raw)
+    refused = explain_unreadable(part, error)
+    reason: Reason = refused.reason
+    return Fragment(payload=b'{"%s":[%s]}' % (kind, part), reason=reason, detail=refused.detail)

@@ -1,0 +1,183 @@
+"""The gateway process: readings in, commands out, and a watch on its own threads."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from ingest_gateway import probes
+from ingest_gateway.commands import ReleaseGuard
+from ingest_gateway.dispatch import Dispatcher
+from ingest_gateway.monitor import Monitor
+from ingest_gateway.mqtt.buffer import Buffer
+from ingest_gateway.mqtt.connection import Connection
+from ingest_gateway.mqtt.link import BrokerAddress, LinkOptions
+from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.writer import Writer
+from kernel.clock import Clock, UtilityClock, wall_now
+from kernel.database import Pool, open_pool
+from kernel.heartbeat import beat
+from kernel.metrics import Metrics
+
+log = structlog.get_logger()
+
+WATCH_S = 0.25
+BEAT_S = 1.0
+JOIN_S = 10.0
+
+
+def run(
+    *,
+    database_url: str,
+    mqtt_url: str,
+    client_id: str,
+    release_guard: ReleaseGuard,
+    stop: threading.Event,
+    settings: GatewaySettings | None = None,
+    metrics: Metrics | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Run the gateway until `stop` is set. `client_id` must stay the same from start to start: the session is kept by it.
+
+    :raises BrokerAddressUnusable: if the broker's URL cannot be read
+    """
+    address = BrokerAddress.of(mqtt_url)
+    pool = open_pool(database_url, role="suiden_gateway", process="gateway", max_size=4)
+    try:
+        gateway = Gateway(
+            pool=pool,
+            address=address,
+            client_id=client_id,
+            release_guard=release_guard,
+            stop=stop,
+            settings=settings or GatewaySettings(),
+            metrics=metrics or Metrics(),
+            clock=clock or UtilityClock(pool),
+        )
+        gateway.run()
+    finally:
+        pool.close()
+
+
+class Gateway:
+    """Holds the threads together; the thread that calls `run` watches the others."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        address: BrokerAddress,
+        client_id: str,
+        release_guard: ReleaseGuard,
+        stop: threading.Event,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._pool = pool
+        self._client_id = client_id
+        self._stop = stop
+        self._settings = settings
+        self._clock = clock
+        self._buffer = Buffer(max_messages=settings.buffer_messages, max_bytes=settings.buffer_bytes)
+        self._monitor = Monitor(metrics)
+        self._connection = Connection(
+            address=address,
+            options=LinkOptions(
+                client_id=client_id,
+                subscriptions=settings.subscriptions,
+                receive_maximum=settings.buffer_messages,
+                session_expiry_s=settings.session_expiry_s,
+                keepalive_s=settings.keepalive_s,
+            ),
+            buffer=self._buffer,
+            stop=stop,
+        )
+        self._writer = Writer(
+            pool=pool, clock=clock, buffer=self._buffer, monitor=self._monitor, settings=settings, stop=stop
+        )
+        self._dispatcher = Dispatcher(
+            pool=pool,
+            clock=clock,
+            publisher=self._connection,
+            release_guard=release_guard,
+            monitor=self._monitor,
+            settings=settings,
+            stop=stop,
+        )
+        self._threads: dict[str, tuple[Callable[[], None], threading.Thread | None]] = {
+            "writer": (self._writer.run, None),
+            "commands": (self._dispatcher.run, None),
+            "health": (self._beat_until_stop, None),
+        }
+
+    def run(self) -> None:
+        """Start the threads and watch them until `stop`."""
+        server = None
+        if self._settings.metrics_port is not None:
+            server = probes.serve(
+                port=self._settings.metrics_port,
+                metrics=self._monitor.metrics,
+                is_live=lambda: True,
+                is_ready=lambda: self._connection.is_up and self._monitor.database_ok,
+            )
+        log.info("gateway.started", client_id=self._client_id)
+        while not self._stop.wait(WATCH_S):
+            self._connection.watch()
+            self._writer.give_up_if_stuck()
+            self._start_dead_threads()
+        self._connection.join(JOIN_S)
+        for _, thread in self._threads.values():
+            if thread is not None:
+                thread.join(JOIN_S)
+        if server is not None:
+            server.shutdown()
+        log.info("gateway.stopped", **self._monitor.health())
+
+    def _start_dead_threads(self) -> None:
+        for name, (target, thread) in self._threads.items():
+            if thread is None or not thread.is_alive():
+                if thread is not None:
+                    log.error("gateway.thread_restarted", thread=name)
+                started = threading.Thread(target=target, name=name, daemon=True)
+                self._threads[name] = (target, started)
+                started.start()
+
+    def _beat_until_stop(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            began_s = time.monotonic()
+            health = self._health()
+            try:
+                with self._pool.connection(timeout=BEAT_S * 2) as conn:
+                    beat(conn, process="gateway", health=health, wall_now=wall_now())
+                if self._monitor.last_commit_at is None or not self._monitor.database_error:
+                    self._monitor.database_ok = True
+            except Exception as error:
+                self._monitor.database_failed(error)
+                log.warning(
+                    "gateway.no_heartbeat", error=str(error)[:200], after_s=round(time.monotonic() - began_s, 1)
+                )
+
+    def _health(self) -> Mapping[str, Any]:
+        connection, monitor = self._connection, self._monitor
+        gauges = {
+            "buffer_messages": self._buffer.messages,
+            "buffer_bytes": self._buffer.bytes,
+            "broker_connected": connection.is_up,
+            "database_ok": monitor.database_ok,
+            "connects": connection.connects,
+            "thread_restarts": connection.restarts,
+        }
+        for name, number in gauges.items():
+            monitor.gauges[name].set(float(number))
+        link = connection.link
+        return {
+            **monitor.health(),
+            **monitor.rates(),
+            **gauges,
+            "client_id": self._client_id,
+            "broker_protocol": link.protocol if link is not None else None,
+            "broker_error": connection.last_error,
+        }

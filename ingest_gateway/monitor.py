@@ -1,0 +1,116 @@
+"""What the gateway counts and says of itself."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ingest_gateway.operations.intake import Taken
+from kernel.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Readings since the start; received = stored + duplicates + rejected."""
+
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    messages: int = 0
+    batches: int = 0
+
+    def plus(self, taken: Taken, *, messages: int) -> "Totals":
+        return Totals(
+            received=self.received + taken.received,
+            stored=self.stored + taken.stored,
+            duplicates=self.duplicates + taken.duplicates,
+            rejected=self.rejected + taken.rejected,
+            messages=self.messages + messages,
+            batches=self.batches + 1,
+        )
+
+
+class Monitor:
+    """Counters of one gateway process; written by the writer, read by the health thread."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.totals = Totals()
+        self.last_commit_at: datetime | None = None  # wall time
+        self.database_ok = False
+        self.database_error = ""
+        self._lock = threading.Lock()
+        self._readings = metrics.counter("suiden_readings_total", "Readings by what became of them", ("outcome",))
+        self._rejected = metrics.counter("suiden_readings_rejected_total", "Refused readings by reason", ("reason",))
+        self._messages = metrics.counter("suiden_messages_total", "Messages taken in")
+        self._commit = metrics.histogram("suiden_intake_commit_seconds", "Time from taking a batch to its commit")
+        self._wait = metrics.histogram(
+            "suiden_intake_wait_seconds", "Age of a batch's first message when it was committed"
+        )
+        self._commands = metrics.counter("suiden_commands_total", "Commands by the state they came to", ("state",))
+        self.gauges = {
+            name: metrics.gauge(f"suiden_gateway_{name}", text)
+            for name, text in (
+                ("buffer_messages", "Messages received and not yet stored"),
+                ("buffer_bytes", "Bytes received and not yet stored"),
+                ("broker_connected", "1 while messages come in"),
+                ("database_ok", "1 while batches are committed"),
+                ("connects", "Connections made to the broker"),
+                ("thread_restarts", "Times that the connection's thread was started anew"),
+            )
+        }
+        self._rated = (time.monotonic(), self.totals)
+
+    def committed(self, taken: Taken, *, messages: int, took_s: float, waited_s: float, at: datetime) -> None:
+        """Count a committed batch."""
+        with self._lock:
+            self.totals = self.totals.plus(taken, messages=messages)
+        self.last_commit_at = at
+        self.database_ok, self.database_error = True, ""
+        for outcome, count in (
+            ("received", taken.received),
+            ("stored", taken.stored),
+            ("duplicate", taken.duplicates),
+            ("rejected", taken.rejected),
+        ):
+            self._readings.labels(outcome).inc(count)
+        for reason, count in taken.reasons.items():
+            self._rejected.labels(reason).inc(count)
+        self._messages.inc(messages)
+        self._commit.observe(took_s)
+        self._wait.observe(waited_s)
+
+    def database_failed(self, error: Exception) -> None:
+        self.database_ok, self.database_error = False, f"{type(error).__name__}: {error}"[:300]
+
+    def command(self, state: str) -> None:
+        self._commands.labels(state).inc()
+
+    def rates(self) -> Mapping[str, float]:
+        """Tell how many readings and messages came in a second since the last call."""
+        since_s, before = self._rated
+        now_s, totals = time.monotonic(), self.totals
+        self._rated = (now_s, totals)
+        span_s = max(now_s - since_s, 1e-3)
+        return {
+            "readings_per_s": round((totals.received - before.received) / span_s, 1),
+            "messages_per_s": round((totals.messages - before.messages) / span_s, 1),
+        }
+
+    def health(self) -> dict[str, Any]:
+        """Tell the counters, for the heartbeat."""
+        totals = self.totals
+        return {
+            "received": totals.received,
+            "stored": totals.stored,
+            "duplicates": totals.duplicates,
+            "rejected": totals.rejected,
+            "messages": totals.messages,
+            "batches": totals.batches,
+            "last_commit_at": self.last_commit_at.isoformat() if self.last_commit_at else None,
+            "database_ok": self.database_ok,
+            "database_error": self.database_error,
+        }

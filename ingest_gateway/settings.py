@@ -1,0 +1,40 @@
+"""What the gateway is told from outside, beside where the database and the broker are."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest_gateway.domain.decoders import SUBSCRIPTIONS
+
+
+class GatewaySettings(BaseSettings):
+    """Limits, sizes and intervals of the gateway; each has a default that suits a small utility."""
+
+    model_config = SettingsConfigDict(env_prefix="SUIDEN_GATEWAY_", frozen=True, extra="ignore")
+
+    subscriptions: tuple[str, ...] = Field(
+        default=SUBSCRIPTIONS, description="topics to subscribe to; what no decoder knows is refused with the reason"
+    )
+    wmbus_utility: str = Field(
+        default="hinode", description="code of the utility that wmbusmeters' telegrams belong to"
+    )
+    wmbus_sender: str = Field(default="wmbus-bridge", description="registered sender that speaks for wmbusmeters")
+    max_message_bytes: int = Field(default=262_144, gt=0, description="a longer message is refused as too_large")
+    max_age_days: int = Field(default=800, gt=0, description="an older reading is refused as too_old")
+    batch_messages: int = Field(default=1_000, gt=0, description="messages in one batch, at most")
+    batch_age_s: float = Field(
+        default=0.2, gt=0, description="seconds that a message waits for others to join its batch"
+    )
+    buffer_messages: int = Field(default=20_000, gt=0, le=65_535, description="messages received and not yet stored")
+    buffer_bytes: int = Field(default=67_108_864, gt=0, description="bytes received and not yet stored")
+    book_refresh_s: float = Field(default=30.0, gt=0, description="seconds after which known meters are read again")
+    session_expiry_s: int = Field(default=604_800, gt=0, description="seconds that an MQTT 5 broker keeps our session")
+    keepalive_s: int = Field(default=60, gt=0, description="seconds between signs of life on the broker's line")
+    command_poll_s: float = Field(default=0.25, gt=0, description="seconds between looks for commands to send")
+    command_resend_s: float = Field(default=5.0, gt=0, description="seconds until an unanswered command is sent again")
+    command_max_sends: int = Field(default=20, gt=0, description="times that a command is sent, at most")
+    database_deadline_s: float = Field(
+        default=60.0, gt=0, description="seconds after which a database that does not answer is given up"
+    )
+    metrics_port: int | None = Field(
+        default=None, description="port for /metrics, /healthz and /readyz on this machine; none is opened without it"
+    )

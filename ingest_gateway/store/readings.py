@@ -1,0 +1,131 @@
+"""Readings, as they are written: by binary COPY, through a stage, or one by one.
+
+All reads go through the view `own_reading`: it shows the utility of the transaction's scope, to every role.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.domain.packing import COLUMNS, pack
+from ingest_gateway.domain.sorting import Key
+from ingest_gateway.domain.validation import Row
+from ingest_gateway.domain.wire import from_us
+
+
+def next_batch_id(conn: Connection[TupleRow]) -> int:
+    row = conn.execute("SELECT nextval('intake_batch_id')").fetchone()
+    assert row is not None, "a sequence always has a next number"
+    return row[0]
+
+
+def copy(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, rows: Iterable[Row]) -> None:
+    """Store readings that are new.
+
+    :raises psycopg.errors.UniqueViolation: if one of them is stored already; the transaction is then of no more use
+    """
+    copy_packed(conn, packed=pack(rows, utility_id=utility_id, batch_id=batch_id))
+
+
+def copy_packed(conn: Connection[TupleRow], *, packed: bytes) -> None:
+    """Store readings that are packed already, straight into the table."""
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(
+            """
+        COPY reading (utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa, voltage_1_v,
+                      voltage_2_v, voltage_3_v, battery_pct, flags) FROM STDIN (FORMAT BINARY)
+        """
+        ) as stream,
+    ):
+        stream.write(packed)
+
+
+def store_through_stage(
+    conn: Connection[TupleRow], *, utility_id: int, batch_id: int, rows: Iterable[Row]
+) -> tuple[set[Key], set[Key]]:
+    """Store those that are new; return them, and those whose instant is stored with other values."""
+    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (LIKE reading) ON COMMIT DELETE ROWS")
+    with conn.cursor() as cursor, cursor.copy("COPY reading_stage FROM STDIN (FORMAT BINARY)") as stream:
+        stream.write(pack(rows, utility_id=utility_id, batch_id=batch_id))
+    stored = conn.execute(
+        """
+        INSERT INTO reading SELECT * FROM reading_stage ORDER BY meter_id, read_at ON CONFLICT DO NOTHING
+        RETURNING meter_id, (extract(epoch FROM read_at) * 1000000)::bigint
+        """
+    ).fetchall()
+    conflicts = conn.execute(
+        """
+        SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint
+        FROM reading_stage s JOIN reading r USING (utility_id, meter_id, read_at)
+        WHERE r.batch_id <> s.batch_id
+          AND (r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v,
+               r.battery_pct, r.flags)
+              IS DISTINCT FROM
+              (s.register, s.export_register, s.flow, s.pressure_kpa, s.voltage_1_v, s.voltage_2_v, s.voltage_3_v,
+               s.battery_pct, s.flags)
+        ORDER BY s.meter_id, s.read_at
+        """
+    ).fetchall()
+    return {(row[0], row[1]) for row in stored}, {(row[0], row[1]) for row in conflicts}
+
+
+def store_one(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, row: Row) -> bool:
+    """Store one reading unless its instant is taken; tell whether it was stored. For roles that may not COPY."""
+    parameters = dict(
+        zip(COLUMNS, (utility_id, row.meter_id, from_us(row.read_at_us), batch_id, *row[2:]), strict=True)
+    )
+    done = conn.execute(
+        """
+        INSERT INTO reading (utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,
+                             voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+        VALUES (%(utility_id)s, %(meter_id)s, %(read_at)s, %(batch_id)s, %(register)s, %(export_register)s, %(flow)s,
+                %(pressure_kpa)s, %(voltage_1_v)s, %(voltage_2_v)s, %(voltage_3_v)s, %(battery_pct)s, %(flags)s)
+        ON CONFLICT DO NOTHING
+        """,
+        parameters,
+    )
+    return done.rowcount == 1
+
+
+def is_stored_alike(conn: Connection[TupleRow], *, utility_id: int, row: Row) -> bool:
+    """Tell whether the reading of this meter and instant is stored with the same values."""
+    parameters = dict(zip(COLUMNS, (utility_id, row.meter_id, from_us(row.read_at_us), 0, *row[2:]), strict=True))
+    found = conn.execute(
+        """
+        SELECT (register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+               IS NOT DISTINCT FROM
+               (%(register)s::bigint, %(export_register)s::bigint, %(flow)s::real, %(pressure_kpa)s::real,
+                %(voltage_1_v)s::real, %(voltage_2_v)s::real, %(voltage_3_v)s::real, %(battery_pct)s::smallint,
+                %(flags)s::integer)
+        FROM own_reading
+        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND read_at = %(read_at)s
+        """,
+        parameters,
+    ).fetchone()
+    return found is not None and found[0]
+
+
+def record_batch(
+    conn: Connection[TupleRow], *, utility_id: int, batch_id: int, received_us: int, source: str, rows: Sequence[Row]
+) -> None:
+    """Write the row that everything after the store follows; `rows` are those that were stored, at least one."""
+    instants = [row.read_at_us for row in rows]
+    conn.execute(
+        """
+        INSERT INTO intake_batch (utility_id, batch_id, received_at, source, meter_ids, read_from, read_to, stored)
+        VALUES (%(utility_id)s, %(batch_id)s, %(received_at)s, %(source)s, %(meter_ids)s, %(read_from)s, %(read_to)s,
+                %(stored)s)
+        """,
+        {
+            "utility_id": utility_id,
+            "batch_id": batch_id,
+            "received_at": from_us(received_us),
+            "source": source,
+            "meter_ids": sorted({row.meter_id for row in rows}),
+            "read_from": from_us(min(instants)),
+            "read_to": from_us(max(instants)),
+            "stored": len(rows),
+        },
+    )

@@ -1,0 +1,110 @@
+"""Senders' message numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.multirange import Int8Multirange
+from psycopg.types.range import Int8Range
+
+from ingest_gateway.domain.sequence import SequenceState
+
+
+@dataclass(frozen=True, slots=True)
+class SenderGap:
+    """A sender with numbers that never came."""
+
+    sender_id: int
+    through: int
+    missing_count: int
+    filled: int
+    seen_at: datetime
+
+
+def lock(
+    conn: Connection[TupleRow], *, utility_id: int, sender_ids: Sequence[int], at: datetime
+) -> dict[int, SequenceState]:
+    """Take the states of senders; one that was never heard gets its row first, so that two writers cannot both make it."""
+    conn.execute(
+        """
+        INSERT INTO sender_sequence (utility_id, sender_id, through, seen_at)
+        SELECT %(utility_id)s, heard.sender_id, 0, %(at)s FROM unnest(%(sender_ids)s::bigint[]) AS heard (sender_id)
+        WHERE NOT EXISTS (SELECT FROM sender_sequence s
+                          WHERE s.utility_id = %(utility_id)s AND s.sender_id = heard.sender_id)
+        ORDER BY heard.sender_id
+        ON CONFLICT DO NOTHING
+        """,
+        {"utility_id": utility_id, "sender_ids": list(sender_ids), "at": at},
+    )
+    rows = conn.execute(
+        """
+        SELECT sender_id, through, missing, filled, boot, kept_from FROM sender_sequence
+        WHERE utility_id = %(utility_id)s AND sender_id = ANY(%(sender_ids)s) ORDER BY sender_id FOR UPDATE
+        """,
+        {"utility_id": utility_id, "sender_ids": list(sender_ids)},
+    ).fetchall()
+    return {
+        sender_id: SequenceState(
+            through=through,
+            missing=tuple((part.lower, part.upper) for part in missing),
+            filled=filled,
+            boot=boot,
+            kept_from=kept_from,
+        )
+        for sender_id, through, missing, filled, boot, kept_from in rows
+    }
+
+
+def save(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    states: Mapping[int, SequenceState],
+    offsets_s: Mapping[int, float],
+    at: datetime,
+) -> None:
+    """Save senders' states; `offsets_s` is how far a sender's newest reading was ahead of our clock."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO sender_sequence (utility_id, sender_id, through, missing, filled, boot, kept_from, seen_at,
+                                         clock_offset_s)
+            VALUES (%(utility_id)s, %(sender_id)s, %(through)s, %(missing)s, %(filled)s, %(boot)s, %(kept_from)s, %(at)s,
+                    %(offset_s)s)
+            ON CONFLICT (utility_id, sender_id) DO UPDATE
+            SET through = excluded.through, missing = excluded.missing, filled = excluded.filled, boot = excluded.boot,
+                kept_from = excluded.kept_from, seen_at = excluded.seen_at,
+                clock_offset_s = coalesce(excluded.clock_offset_s, sender_sequence.clock_offset_s)
+            """,
+            [
+                {
+                    "utility_id": utility_id,
+                    "sender_id": sender_id,
+                    "through": state.through,
+                    "missing": Int8Multirange([Int8Range(start, end) for start, end in state.missing]),
+                    "filled": state.filled,
+                    "boot": state.boot.replace("\0", ""),
+                    "kept_from": state.kept_from,
+                    "at": at,
+                    "offset_s": offsets_s.get(sender_id),
+                }
+                for sender_id, state in sorted(states.items())
+            ],
+        )
+
+
+def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[SenderGap]:
+    """List the senders with the most numbers missing."""
+    with conn.cursor(row_factory=class_row(SenderGap)) as cursor:
+        return cursor.execute(
+            """
+            SELECT sender_id, through, coalesce(lost.count, 0)::bigint AS missing_count, filled, seen_at
+            FROM sender_sequence
+            LEFT JOIN LATERAL (SELECT sum(upper(part) - lower(part)) AS count FROM unnest(missing) AS part) AS lost ON true
+            WHERE utility_id = %(utility_id)s AND NOT isempty(missing)
+            ORDER BY missing_count DESC, sender_id LIMIT %(limit)s
+            """,
+            {"utility_id": utility_id, "limit": limit},
+        ).fetchall()
