@@ -45,6 +45,11 @@ class PaymentRow:
     received_at: datetime
     taken_by: str
 
+    @property
+    def key(self) -> tuple[Channel, str]:
+        """The number under which its channel knows it: a payment comes once."""
+        return (self.channel, self.external_id)
+
     def __post_init__(self) -> None:
         if self.amount_minor <= 0 or not self.external_id:
             told = f"payment {self.channel} '{self.external_id}' of {self.amount_minor}"

@@ -8,6 +8,9 @@ from typing import Any
 from rating_engine.domain.collections import UnpaidBill, is_announced, is_quiet_day
 from rating_engine.domain.collections_policy import CollectionPolicy
 
+# When a command may leave. Once it has left in good time, sending it again asks only whether its reason still stands.
+TIMING = ("day", "hour", "brake")
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -63,6 +66,11 @@ def check(situation: Situation, *, policy: CollectionPolicy) -> tuple[Guard, ...
 def all_pass(guards: Sequence[Guard]) -> bool:
     """Tell whether nothing speaks against the suspension."""
     return all(guard.passed for guard in guards)
+
+
+def reason_stands(guards: Sequence[Guard]) -> bool:
+    """Tell whether all guards pass but for those about day, hour and brake."""
+    return all(guard.passed for guard in guards if guard.name not in TIMING)
 
 
 def refusal(guards: Sequence[Guard]) -> str:
