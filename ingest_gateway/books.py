@@ -27,14 +27,13 @@ class Books:
 
     def of(self, utility_code: str) -> MeterBook | None:
         """Give a utility's book, or None if there is no such utility."""
-        if self._is_older_than(self._refresh_s) or (
-            utility_code not in self._books and self._is_older_than(MISS_REFRESH_S)
-        ):
+        refresh_s = self._refresh_s if utility_code in self._books else MISS_REFRESH_S
+        if self._is_older_than(refresh_s):
             self._read()
         return self._books.get(utility_code)
 
     def of_messages(self, utility_code: str, telegrams: list[Telegram]) -> MeterBook | None:
-        """Give the book for a batch; one that names unknown meters or senders has it read again, once a second at most."""
+        """Give the book for a batch; if it names what is not known, the book is read again, once a second at most."""
         book = self.of(utility_code)
         if book is not None and self._is_older_than(MISS_REFRESH_S) and not all(_knows(book, one) for one in telegrams):
             self._read()

@@ -63,7 +63,7 @@ class Dispatcher:
         while not self._stop.wait(self._settings.command_poll_s):
             try:
                 self.send_due()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - this thread goes on, whatever the database or the guard says
                 log.warning("commands.interrupted", error=f"{type(error).__name__}: {error}"[:300])
                 self._stop.wait(AWAY_S)
 

@@ -39,7 +39,7 @@ def run(
     metrics: Metrics | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Run the gateway until `stop` is set. `client_id` must stay the same from start to start: the session is kept by it.
+    """Run the gateway until `stop` is set. `client_id` must stay the same from start to start: it names our session.
 
     :raises BrokerAddressUnusable: if the broker's URL cannot be read
     """
@@ -154,7 +154,7 @@ class Gateway:
                     beat(conn, process="gateway", health=health, wall_now=wall_now())
                 if self._monitor.last_commit_at is None or not self._monitor.database_error:
                     self._monitor.database_ok = True
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 self._monitor.database_failed(error)
                 log.warning(
                     "gateway.no_heartbeat", error=str(error)[:200], after_s=round(time.monotonic() - began_s, 1)

@@ -17,13 +17,13 @@ def serve(
             if self.path == "/metrics":
                 self._answer(200, metrics.text(), "text/plain; version=0.0.4")
             elif self.path == "/healthz":
-                self._answer_yes_or_no(is_live())
+                self._answer_yes_or_no(yes=is_live())
             elif self.path == "/readyz":
-                self._answer_yes_or_no(is_ready())
+                self._answer_yes_or_no(yes=is_ready())
             else:
                 self._answer(404, b"not found\n")
 
-        def _answer_yes_or_no(self, yes: bool) -> None:
+        def _answer_yes_or_no(self, *, yes: bool) -> None:
             self._answer(200 if yes else 503, b"ok\n" if yes else b"not ready\n")
 
         def _answer(self, status: int, body: bytes, content_type: str = "text/plain") -> None:
@@ -33,7 +33,7 @@ def serve(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             """Say nothing of each request."""
 
     server = ThreadingHTTPServer(("", port), Handler)

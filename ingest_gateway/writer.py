@@ -99,9 +99,9 @@ class Writer:
                 try:
                     self._write(code, messages, is_repeated=not is_certain)
                     break
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - what it was decides what is done next
                     if not _is_away(error):
-                        self._write_each(code, messages)
+                        self._write_each(code, messages, error=error)
                         break
                     # If this was the commit, nobody knows whether it happened: the same is done again, and finds out.
                     is_certain = False
@@ -111,24 +111,24 @@ class Writer:
                     if not any(received.link.is_up for received, _ in messages):
                         return
 
-    def _write_each(self, code: str | None, messages: Sequence[Decoded]) -> None:
+    def _write_each(self, code: str | None, messages: Sequence[Decoded], *, error: Exception) -> None:
         """Write the messages of a batch that cannot be stored one by one: no message is to keep the others out."""
-        log.exception("intake.batch_failed", messages=len(messages))
+        log.error("intake.batch_failed", messages=len(messages), exc_info=error)
         for message in messages:
             while not self._stop.is_set():
                 try:
                     self._write(code, [message], is_repeated=True)
                     break
-                except Exception as error:
-                    if not _is_away(error):
-                        self._put_aside(code, message)
+                except Exception as failed:  # noqa: BLE001 - as above
+                    if not _is_away(failed):
+                        self._put_aside(code, message, error=failed)
                         break
-                    self._monitor.database_failed(error)
+                    self._monitor.database_failed(failed)
                     self._stop.wait(RETRY_S)
 
-    def _put_aside(self, code: str | None, message: Decoded) -> None:
+    def _put_aside(self, code: str | None, message: Decoded, *, error: Exception) -> None:
         """Refuse a message that could not be written, so that it does not come back for ever."""
-        log.exception("intake.message_failed", topic=message[0].topic)
+        log.error("intake.message_failed", topic=message[0].topic, exc_info=error)
         refused = Refused("malformed", "it could not be stored; the gateway's log says why")
         try:
             self._write(code, [(message[0], refused)], is_repeated=True)

@@ -20,7 +20,7 @@ BRIDGE = "wmbus-bridge"
 def found(
     conn: Connection[TupleRow], *, meters: int = 20, at: datetime = START, rate: float = 1.0, running: bool = False
 ) -> int:
-    """Found it: W-0001 … and E-0001 … by the concentrator C-1, W-SELF by itself, wmbusmeters' by the bridge. Commits."""
+    """Found it: W-0001 … and E-0001 … by C-1, W-SELF by itself, wmbusmeters' by the bridge. Commits."""
     utility_id = operations.found_utility(
         conn, code=CODE, name="日の出町水道電気", time_zone="Asia/Tokyo", currency="JPY", locale="ja", settings={}
     )
@@ -48,7 +48,13 @@ def _book(meters: int) -> Book:
     half = meters // 2
     water_meters = [water(f"W-{n:04}") for n in range(1, half + 1)]
     power_meters = [electricity(f"E-{n:04}") for n in range(1, half + 1)]
-    telegram_meters = [water("33225544"), water("12353648"), water("0014a807"), water("76348799"), electricity("10101010")]
+    telegram_meters = [
+        water("33225544"),
+        water("12353648"),
+        water("0014a807"),
+        water("76348799"),
+        electricity("10101010"),
+    ]
     all_meters = [*water_meters, *power_meters, water("W-SELF"), water("W-OTHER"), *telegram_meters]
     return Book(
         zones=(

@@ -1,7 +1,7 @@
 """Readings in PostgreSQL's binary COPY format."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from ingest_gateway.domain.validation import Row
@@ -61,7 +61,7 @@ def packed_measures(row: Row) -> bytes:
 
 
 @cache
-def _writer(absent: tuple[bool, ...]):  # noqa: ANN202
+def _writer(absent: tuple[bool, ...]) -> tuple[Callable[..., bytes], tuple[tuple[int, int], ...]]:
     """Make the writer of rows with these columns absent: its struct, and each column's size and place (-1: NULL)."""
     layout = ">hiiiqiqiq"
     present: list[tuple[int, int]] = []

@@ -42,8 +42,8 @@ class Numbered:
 def take(state: SequenceState, message: Numbered) -> SequenceState:
     """Note that a message came.
 
-    A sender that lost its count begins at 1 with another `boot`. Where it gives none, a number 1 that was here before and now
-    brings new readings says the same.
+    A sender that lost its count begins at 1 with another `boot`. Where it gives none, a number 1 that was here before
+    and now brings new readings says the same.
     """
     state = _restarted(state, message)
     if message.kept_from is not None and message.kept_from > state.kept_from:
@@ -60,7 +60,8 @@ def take(state: SequenceState, message: Numbered) -> SequenceState:
 def ack_of(state: SequenceState) -> Ack:
     """Tell the sender what is durable.
 
-    Numbers that it holds no longer are not listed. The list is bounded: where too much is missing, less is said to be durable.
+    Numbers that it holds no longer are not listed. The list is bounded: where too much is missing, less is said to be
+    durable.
     """
     listed: list[int] = []
     for start, end in state.missing:
@@ -73,10 +74,9 @@ def ack_of(state: SequenceState) -> Ack:
 
 def _restarted(state: SequenceState, message: Numbered) -> SequenceState:
     if message.boot is not None and message.boot != state.boot:
-        # A first boot name is no restart: the sender has begun to give one.
-        return (
-            SequenceState(filled=state.filled, boot=message.boot) if state.boot else replace(state, boot=message.boot)
-        )
+        if not state.boot:  # it has begun to give one, which is no restart
+            return replace(state, boot=message.boot)
+        return SequenceState(filled=state.filled, boot=message.boot)
     was_here = message.number <= state.through and not _holds(state.missing, message.number)
     if message.boot is None and message.number == 1 and was_here and message.brought_new and state.through > 1:
         return SequenceState(filled=state.filled, boot=state.boot)

@@ -41,6 +41,7 @@ class Sorted:
     rows: dict[Key, Row] = field(default_factory=dict[Key, Row])
     origin: dict[Key, int] = field(default_factory=dict[Key, int])
     sources: dict[Key, tuple[Telegram, WireReading]] = field(default_factory=dict[Key, tuple[Telegram, WireReading]])
+    collisions: list[tuple[Row, Telegram, WireReading]] = field(default_factory=list[tuple[Row, Telegram, WireReading]])
     duplicates: int = 0
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     answers: list[SenderAnswer] = field(default_factory=list[SenderAnswer])
@@ -100,8 +101,9 @@ class Sorter:
         known = out.rows.get(key)
         if known is not None:
             if known != row and packed_measures(known) != packed_measures(row):
-                raise Refused("conflict", "another reading of this meter and instant came with it")
-            out.duplicates += 1
+                out.collisions.append((row, telegram, reading))  # which of them is stored already is not known yet
+            else:
+                out.duplicates += 1
             return
         baseline = self._baseline_for(row, meter=meter)
         if row.register is not None and (baseline is None or row.read_at_us > baseline.read_at_us):

@@ -38,12 +38,8 @@ _UP = msgspec.json.Decoder(_Up)
 _IN_PARTS = msgspec.json.Decoder(_UpInParts)
 _READING = msgspec.json.Decoder(WireReading)
 _ANSWER = msgspec.json.Decoder(Answer)
-_UNREADABLE = (
-    msgspec.MsgspecError,
-    ValueError,
-    RecursionError,
-    OverflowError,
-)  # ValueError: lone surrogates and the like
+# ValueError: lone surrogates and the like.
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
 def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:

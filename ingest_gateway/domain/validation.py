@@ -156,8 +156,7 @@ def _least_digits(total: Decimal | None, *, unit: str, meter: Meter) -> int | No
     register = total.scaleb(-meter.scale)
     if register != register.to_integral_value():
         raise Refused(
-            "unit_mismatch",
-            f"the total {total} {unit} is finer than the meter's least digit: its scale is {meter.scale}",
+            "unit_mismatch", f"the total {total} {unit} is finer than the meter's least digit, 10^{meter.scale}"
         )
     return int(register)
 

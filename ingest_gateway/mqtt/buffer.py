@@ -85,6 +85,6 @@ class Buffer:
         return self._bytes
 
     def _has_room(self, size: int) -> bool:
-        return len(self._messages) < self._max_messages and (
-            self._bytes + size <= self._max_bytes or not self._messages
-        )
+        if not self._messages:
+            return True  # a message that is too large by itself must get through, to be refused
+        return len(self._messages) < self._max_messages and self._bytes + size <= self._max_bytes

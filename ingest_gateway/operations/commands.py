@@ -55,7 +55,7 @@ def queue_command(
 
 
 def cancel_commands(conn: Connection[TupleRow], *, utility_id: int, purpose: str, at: datetime) -> int:
-    """Take back the orders of a purpose; return how many. One that was sent becomes unknown: it may have been obeyed."""
+    """Take back the orders of a purpose; return how many. One that was sent becomes unknown: it may be obeyed."""
     changed = commands.cancel(conn, utility_id=utility_id, purpose=purpose)
     for one in changed:
         publish_changed(conn, utility_id=utility_id, changed=one, at=at)

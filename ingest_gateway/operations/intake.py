@@ -21,7 +21,7 @@ from ingest_gateway.domain.sorting import (
 )
 from ingest_gateway.domain.suiden_json import encode_answer
 from ingest_gateway.domain.validation import Baseline, Baselines, Limits, Row
-from ingest_gateway.domain.wire import Telegram, instant_us
+from ingest_gateway.domain.wire import Telegram, WireReading, instant_us
 from ingest_gateway.operations.commands import publish_changed
 from ingest_gateway.store import commands, latest, readings, rejects, sequences
 from kernel import events
@@ -80,14 +80,13 @@ def write(
     conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, staged: bool | None, now: datetime
 ) -> Taken:
     """Write what was sorted; `staged` None stores the readings one by one, for roles that may not COPY."""
-    batch_id, stored, conflicts = None, list[Row](), set[Key]()
-    refusals = list(batch.refusals)
+    batch_id, stored, conflicts = None, list[Row](), list[tuple[Telegram, WireReading]]()
     if batch.rows:
         batch_id, stored, conflicts = _store(conn, book=book, batch=batch, staged=staged)
-        refusals += _conflict_refusals(batch, conflicts, utility_id=book.utility_id)
     if stored:
         assert batch_id is not None, "what is stored has a batch"
         _follow_up(conn, book=book, batch_id=batch_id, rows=stored, source=source, now=now)
+    refusals = [*batch.refusals, *_conflict_refusals(conflicts, utility_id=book.utility_id)]
     refusals += _take_answers(conn, utility_id=book.utility_id, answers=batch.answers, now=now)
     if refusals:
         rejects.keep(conn, refusals=refusals, at=now)
@@ -97,7 +96,7 @@ def write(
     return Taken(
         received=batch.received + reasons.get("unknown_command", 0),
         stored=len(stored),
-        duplicates=batch.duplicates + len(batch.rows) - len(stored) - len(conflicts),
+        duplicates=batch.duplicates + len(batch.rows) + len(batch.collisions) - len(stored) - len(conflicts),
         rejected=rejected,
         reasons=reasons,
         acks=acks,
@@ -115,30 +114,40 @@ def _by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:
 
 def _store(
     conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, staged: bool | None
-) -> tuple[int, list[Row], set[Key]]:
-    """Store the rows; return the batch's id, those stored, and the keys that are stored with other values."""
-    batch_id = readings.next_batch_id(conn)
+) -> tuple[int, list[Row], list[tuple[Telegram, WireReading]]]:
+    """Store the rows; return the batch's id, those stored, and what is in conflict with what is stored."""
+    batch_id, utility_id = readings.next_batch_id(conn), book.utility_id
+    taken: set[Key] = set()
     if staged is None:
-        return batch_id, *_store_one_by_one(conn, utility_id=book.utility_id, batch_id=batch_id, batch=batch)
-    rows = list(batch.rows.values())
-    if not staged:
-        readings.copy(conn, utility_id=book.utility_id, batch_id=batch_id, rows=rows)
-        return batch_id, rows, set()
-    new, conflicts = readings.store_through_stage(conn, utility_id=book.utility_id, batch_id=batch_id, rows=rows)
-    return batch_id, [batch.rows[key] for key in batch.rows if key in new], conflicts
+        stored, taken = _store_one_by_one(conn, utility_id=utility_id, batch_id=batch_id, batch=batch)
+    elif staged:
+        rows = batch.rows.values()
+        new, taken = readings.store_through_stage(conn, utility_id=utility_id, batch_id=batch_id, rows=rows)
+        stored = [batch.rows[key] for key in batch.rows if key in new]
+    else:
+        stored = list(batch.rows.values())
+        readings.copy(conn, utility_id=utility_id, batch_id=batch_id, rows=stored)
+    conflicts = [batch.sources[key] for key in batch.rows if key in taken]
+    conflicts += [
+        (telegram, reading)
+        for row, telegram, reading in batch.collisions
+        if not readings.is_stored_alike(conn, utility_id=utility_id, row=row)
+    ]
+    return batch_id, stored, conflicts
 
 
 def _store_one_by_one(
     conn: Connection[TupleRow], *, utility_id: int, batch_id: int, batch: Sorted
 ) -> tuple[list[Row], set[Key]]:
+    """Store rows without COPY; return those stored, and the keys that are stored with other values."""
     stored: list[Row] = []
-    conflicts: set[Key] = set()
+    taken: set[Key] = set()
     for key, row in batch.rows.items():
         if readings.store_one(conn, utility_id=utility_id, batch_id=batch_id, row=row):
             stored.append(row)
         elif not readings.is_stored_alike(conn, utility_id=utility_id, row=row):
-            conflicts.add(key)
-    return stored, conflicts
+            taken.add(key)
+    return stored, taken
 
 
 def _follow_up(
@@ -159,20 +168,17 @@ def _follow_up(
     )
 
 
-def _conflict_refusals(batch: Sorted, conflicts: Iterable[Key], *, utility_id: int) -> list[Refusal]:
-    refusals: list[Refusal] = []
-    for key in conflicts:
-        telegram, reading = batch.sources[key]
-        refusals.append(
-            Refusal(
-                utility_id,
-                telegram.topic,
-                payload_of([reading], telegram=telegram),
-                "conflict",
-                "another reading of this meter and instant is stored",
-            )
+def _conflict_refusals(conflicts: Iterable[tuple[Telegram, WireReading]], *, utility_id: int) -> list[Refusal]:
+    return [
+        Refusal(
+            utility_id,
+            telegram.topic,
+            payload_of([reading], telegram=telegram),
+            "conflict",
+            "another reading of this meter and instant is stored",
         )
-    return refusals
+        for telegram, reading in conflicts
+    ]
 
 
 def _take_answers(

@@ -196,7 +196,8 @@ def answer(
             """
             UPDATE meter_command c
             SET state = %(state)s, state_detail = %(detail)s, answered_at = %(at)s
-            WHERE c.utility_id = %(utility_id)s AND c.command_id = %(command_id)s AND c.sends > 0 AND c.answered_at IS NULL
+            WHERE c.utility_id = %(utility_id)s AND c.command_id = %(command_id)s
+              AND c.sends > 0 AND c.answered_at IS NULL
               AND EXISTS (SELECT FROM sender_meter sm JOIN sender s USING (utility_id, sender_id)
                           WHERE sm.utility_id = c.utility_id AND sm.meter_id = c.meter_id AND s.name = %(sender)s)
             RETURNING c.command_id, c.meter_id, c.purpose, c.state, c.command
@@ -232,8 +233,8 @@ def of_meter(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, limi
     with conn.cursor(row_factory=class_row(MeterCommand)) as cursor:
         return cursor.execute(
             """
-            SELECT command_id, meter_id, command, arguments, purpose, state, state_detail, queued_at, expires_at, sent_at,
-                   answered_at, sends, release_proof
+            SELECT command_id, meter_id, command, arguments, purpose, state, state_detail, queued_at, expires_at,
+                   sent_at, answered_at, sends, release_proof
             FROM meter_command WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s
             ORDER BY command_id DESC LIMIT %(limit)s
             """,
@@ -250,4 +251,4 @@ def states(conn: Connection[TupleRow], *, utility_id: int, command_ids: Sequence
         """,
         {"utility_id": utility_id, "command_ids": list(command_ids)},
     ).fetchall()
-    return {command_id: state for command_id, state in rows}
+    return dict(rows)

@@ -26,13 +26,13 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
         """
         INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
                                        pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
-        SELECT %(utility_id)s, n.meter_id, n.read_at, %(received_at)s, n.register, n.export_register, n.flow, n.pressure_kpa,
-               n.voltage_1_v, n.voltage_2_v, n.voltage_3_v, n.battery_pct, n.flags
+        SELECT %(utility_id)s, n.meter_id, n.read_at, %(received_at)s, n.register, n.export_register, n.flow,
+               n.pressure_kpa, n.voltage_1_v, n.voltage_2_v, n.voltage_3_v, n.battery_pct, n.flags
         FROM unnest(%(meter_id)s::bigint[], %(read_at)s::timestamptz[], %(register)s::bigint[], %(export)s::bigint[],
                     %(flow)s::real[], %(pressure)s::real[], %(voltage_1)s::real[], %(voltage_2)s::real[],
                     %(voltage_3)s::real[], %(battery)s::smallint[], %(flags)s::integer[])
-             AS n (meter_id, read_at, register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v,
-                   battery_pct, flags)
+             AS n (meter_id, read_at, register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v,
+                   voltage_3_v, battery_pct, flags)
         ON CONFLICT (utility_id, meter_id) DO UPDATE
         SET read_at = excluded.read_at, received_at = excluded.received_at,
             register = coalesce(excluded.register, l.register),

@@ -4,6 +4,7 @@ All reads go through the view `own_reading`: it shows the utility of the transac
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -34,8 +35,8 @@ def copy_packed(conn: Connection[TupleRow], *, packed: bytes) -> None:
         conn.cursor() as cursor,
         cursor.copy(
             """
-        COPY reading (utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa, voltage_1_v,
-                      voltage_2_v, voltage_3_v, battery_pct, flags) FROM STDIN (FORMAT BINARY)
+        COPY reading (utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,
+                      voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags) FROM STDIN (FORMAT BINARY)
         """
         ) as stream,
     ):
@@ -73,9 +74,7 @@ def store_through_stage(
 
 def store_one(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, row: Row) -> bool:
     """Store one reading unless its instant is taken; tell whether it was stored. For roles that may not COPY."""
-    parameters = dict(
-        zip(COLUMNS, (utility_id, row.meter_id, from_us(row.read_at_us), batch_id, *row[2:]), strict=True)
-    )
+    parameters = _parameters(row, utility_id=utility_id, batch_id=batch_id)
     done = conn.execute(
         """
         INSERT INTO reading (utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,
@@ -91,10 +90,11 @@ def store_one(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, row
 
 def is_stored_alike(conn: Connection[TupleRow], *, utility_id: int, row: Row) -> bool:
     """Tell whether the reading of this meter and instant is stored with the same values."""
-    parameters = dict(zip(COLUMNS, (utility_id, row.meter_id, from_us(row.read_at_us), 0, *row[2:]), strict=True))
+    parameters = _parameters(row, utility_id=utility_id, batch_id=0)
     found = conn.execute(
         """
-        SELECT (register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+        SELECT (register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct,
+                flags)
                IS NOT DISTINCT FROM
                (%(register)s::bigint, %(export_register)s::bigint, %(flow)s::real, %(pressure_kpa)s::real,
                 %(voltage_1_v)s::real, %(voltage_2_v)s::real, %(voltage_3_v)s::real, %(battery_pct)s::smallint,
@@ -129,3 +129,8 @@ def record_batch(
             "stored": len(rows),
         },
     )
+
+
+def _parameters(row: Row, *, utility_id: int, batch_id: int) -> dict[str, Any]:
+    values = (utility_id, row.meter_id, from_us(row.read_at_us), batch_id, *row[2:])
+    return dict[str, Any](zip(COLUMNS, values, strict=True))

@@ -48,8 +48,8 @@ def keep(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], at: datetim
             VALUES (%(utility_id)s, %(topic)s, %(payload)s, %(payload_bytes)s, %(payload_hash)s, %(reason)s, %(detail)s,
                     %(at)s, %(at)s, %(times)s)
             ON CONFLICT (topic, payload_hash, reason) DO UPDATE
-            SET times = r.times + excluded.times, last_at = greatest(r.last_at, excluded.last_at), detail = excluded.detail,
-                utility_id = coalesce(r.utility_id, excluded.utility_id)
+            SET times = r.times + excluded.times, last_at = greatest(r.last_at, excluded.last_at),
+                detail = excluded.detail, utility_id = coalesce(r.utility_id, excluded.utility_id)
             """,
             [
                 {
@@ -105,7 +105,7 @@ def lock(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> Reje
         ).fetchone()
     if found is None:
         raise RejectUnknown(
-            f"no refused message {reject_id} in this utility; the list of refused messages shows which are"
+            f"this utility has no refused message {reject_id}; choose one of the list of refused messages"
         )
     return found
 
@@ -129,4 +129,4 @@ def counts(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, int]:
         """,
         {"utility_id": utility_id},
     ).fetchall()
-    return {reason: times for reason, times in rows}
+    return dict(rows)

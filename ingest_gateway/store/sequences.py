@@ -26,7 +26,7 @@ class SenderGap:
 def lock(
     conn: Connection[TupleRow], *, utility_id: int, sender_ids: Sequence[int], at: datetime
 ) -> dict[int, SequenceState]:
-    """Take the states of senders; one that was never heard gets its row first, so that two writers cannot both make it."""
+    """Take the states of senders; one that was never heard gets its row first: two writers cannot both make it."""
     conn.execute(
         """
         INSERT INTO sender_sequence (utility_id, sender_id, through, seen_at)
@@ -71,8 +71,8 @@ def save(
             """
             INSERT INTO sender_sequence (utility_id, sender_id, through, missing, filled, boot, kept_from, seen_at,
                                          clock_offset_s)
-            VALUES (%(utility_id)s, %(sender_id)s, %(through)s, %(missing)s, %(filled)s, %(boot)s, %(kept_from)s, %(at)s,
-                    %(offset_s)s)
+            VALUES (%(utility_id)s, %(sender_id)s, %(through)s, %(missing)s, %(filled)s, %(boot)s, %(kept_from)s,
+                    %(at)s, %(offset_s)s)
             ON CONFLICT (utility_id, sender_id) DO UPDATE
             SET through = excluded.through, missing = excluded.missing, filled = excluded.filled, boot = excluded.boot,
                 kept_from = excluded.kept_from, seen_at = excluded.seen_at,
@@ -102,7 +102,8 @@ def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[Sen
             """
             SELECT sender_id, through, coalesce(lost.count, 0)::bigint AS missing_count, filled, seen_at
             FROM sender_sequence
-            LEFT JOIN LATERAL (SELECT sum(upper(part) - lower(part)) AS count FROM unnest(missing) AS part) AS lost ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(upper(part) - lower(part)) AS count FROM unnest(missing) AS part) AS lost ON true
             WHERE utility_id = %(utility_id)s AND NOT isempty(missing)
             ORDER BY missing_count DESC, sender_id LIMIT %(limit)s
             """,
