@@ -21,6 +21,7 @@ RESULTS = {
     "8": "stopped_by_client",
     "9": "other",
 }
+_END = "9" + " " * 119
 _LARGE = str.maketrans("ｧｨｩｪｫｬｭｮｯｰ", "ｱｲｳｴｵﾔﾕﾖﾂ-")
 _KANA = frozenset(chr(code) for code in range(0xFF66, 0xFFA0)) - frozenset("ｧｨｩｪｫｬｭｮｯｰ")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ")
@@ -106,8 +107,14 @@ def encode(file: DebitFile) -> bytes:
     :raises FieldTooLong: if a field does not fit
     :raises KanaUnwritable: if a name holds a character that the format does not have
     """
-    records = [header_record(file), *(data_record(record) for record in file.records), trailer_record(file.records)]
-    return b"".join(record.encode("cp932") + SEPARATOR for record in [*records, "9" + " " * 119])
+    records = [data_record(record) for record in file.records]
+    return join_request(header=header_record(file), records=records)
+
+
+def join_request(*, header: str, records: Sequence[str]) -> bytes:
+    """Make a request's file from its header and data records, as they were written."""
+    amounts = [int(record[80:90]) for record in records]
+    return _file([header, *records, _trailer(amounts), _END])
 
 
 def header_record(file: DebitFile) -> str:
@@ -144,19 +151,18 @@ def data_record(record: DebitRecord) -> str:
 
 def trailer_record(records: Sequence[DebitRecord], *, is_result: bool = False) -> str:
     """Write the trailer: totals of the records, and of a result also what was debited and what was not."""
-    total_minor = sum(record.amount_minor for record in records)
-    paid = [record.amount_minor for record in records if record.result == "0"] if is_result else []
-    failed_minor, failed = (total_minor - sum(paid), len(records) - len(paid)) if is_result else (0, 0)
-    counts = ((len(records), total_minor), (len(paid), sum(paid)), (failed, failed_minor))
-    totals = (_number(str(n), 6, "count") + _number(str(minor), 12, "total") for n, minor in counts)
-    return _joined("8", *totals, " " * 65)
+    amounts = [record.amount_minor for record in records]
+    if not is_result:
+        return _trailer(amounts)
+    paid = [record.amount_minor for record in records if record.result == "0"]
+    failed = [record.amount_minor for record in records if record.result != "0"]
+    return _trailer(amounts, paid=paid, failed=failed)
 
 
 def encode_result(file: DebitFile) -> bytes:
     """Write a bank's answer: as the request, with a result on each record and the totals of both outcomes."""
     lines = [header_record(file), *(data_record(record) for record in file.records)]
-    lines += [trailer_record(file.records, is_result=True), "9" + " " * 119]
-    return b"".join(line.encode("cp932") + SEPARATOR for line in lines)
+    return _file([*lines, trailer_record(file.records, is_result=True), _END])
 
 
 def decode_request(content: bytes) -> DebitFile:
@@ -169,30 +175,23 @@ def decode_result(content: bytes) -> DebitFile:
     return _decode(content, is_result=True)
 
 
-def without_result(record: DebitRecord) -> str:
-    """Write a record as it was asked for, to compare a bank's answer with the request."""
-    return data_record(record)[:111] + "0" + " " * 8
-
-
-def next_day_of(*, month: int, day: int, around: date) -> date:
-    """Tell the date nearest to `around` with this month and day; the format has no year.
-
-    :raises ValueError: if there is no such day
-    """
-    candidates = [
-        date(around.year + step, month, day) for step in (-1, 0, 1) if _exists(around.year + step, month, day)
-    ]
-    if not candidates:
-        raise ValueError(f"{month:02d}{day:02d} is no day")
-    return min(candidates, key=lambda candidate: abs((candidate - around).days))
-
-
 def _exists(year: int, month: int, day: int) -> bool:
     try:
         date(year, month, day)
     except ValueError:
         return False
     return True
+
+
+def _trailer(amounts: Sequence[int], *, paid: Sequence[int] = (), failed: Sequence[int] = ()) -> str:
+    totals = (
+        _number(str(len(some)), 6, "count") + _number(str(sum(some)), 12, "total") for some in (amounts, paid, failed)
+    )
+    return _joined("8", *totals, " " * 65)
+
+
+def _file(records: Sequence[str]) -> bytes:
+    return b"".join(record.encode("cp932") + SEPARATOR for record in records)
 
 
 def _joined(*fields: str) -> str:
@@ -247,7 +246,7 @@ def _decode(content: bytes, *, is_result: bool) -> DebitFile:
     trailer.expect(1, "8", "trailer")
     trailer.expect(2, trailer_record(records, is_result=is_result)[1:55], "totals of the records")
     trailer.expect(56, " " * 65, "blank")
-    end.expect(1, "9" + " " * 119, "end record")
+    end.expect(1, _END, "end record")
     return DebitFile(client=client, debit_month=month, debit_day=day, records=records)
 
 
