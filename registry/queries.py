@@ -45,6 +45,7 @@ from registry.store.meters import (
     senders,
 )
 from registry.store.notices import Delivery, Notice, deliveries_of_notice, notices_of_party, unseen_notices
+from registry.store.numbers import account_ids, party_ids
 from registry.store.parties import (
     ContactChannel,
     HouseholdMember,
@@ -105,6 +106,7 @@ __all__ = [
     "Zone",
     "ZoneUnknown",
     "account",
+    "account_ids",
     "accounts_at_points",
     "accounts_of_party",
     "agreements_in_period",
@@ -127,6 +129,7 @@ __all__ = [
     "parties",
     "parties_at_points",
     "party",
+    "party_ids",
     "planned_works",
     "point",
     "point_of_meter",
