@@ -44,7 +44,7 @@ from registry.store.meters import (
     points_of_meters,
     senders,
 )
-from registry.store.notices import Delivery, Notice, deliveries_of_notice, notices_of_party, unseen_notices
+from registry.store.notices import Delivery, Notice, deliveries_of_notice, notice, notices_of_party, unseen_notices
 from registry.store.numbers import account_ids, party_ids
 from registry.store.parties import (
     ContactChannel,
@@ -125,6 +125,7 @@ __all__ = [
     "meter_at_point",
     "meter_by_serial",
     "meters_at_points",
+    "notice",
     "notices_of_party",
     "parties",
     "parties_at_points",

@@ -24,6 +24,7 @@ from rating_engine.queries.collections import (
     policy_in_force,
 )
 from rating_engine.queries.explaining import ExplainedMonth, Explanation, Rerating, explain, rerate
+from rating_engine.queries.labels import MESSAGES as LINE_MESSAGES
 from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
 from rating_engine.queries.payments import PaymentView, card_intent, payments_of_account, pending_payments
@@ -35,6 +36,7 @@ from rating_engine.store.ledger import AccountBalance, OpenBill
 from rating_engine.store.payments import Intent, IntentUnknown
 
 __all__ = [
+    "LINE_MESSAGES",
     "AccountBalance",
     "AgeRow",
     "ArrearsRow",

@@ -187,6 +187,21 @@ def mark_seen(conn: Connection[TupleRow], *, utility_id: int, party_id: int, not
         raise NoticeUnknown(f"party {party_id} has no notice {notice_id}")
 
 
+def notice(conn: Connection[TupleRow], *, utility_id: int, party_id: int, notice_id: int) -> Notice:
+    """:raises NoticeUnknown: if the party has no such notice"""
+    with conn.cursor(row_factory=class_row(Notice)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT notice_id, party_id, account_id, kind, subject_key, parameters, created_at, seen_at FROM notice
+            WHERE utility_id = %(utility_id)s AND party_id = %(party_id)s AND notice_id = %(notice_id)s
+            """,
+            {"utility_id": utility_id, "party_id": party_id, "notice_id": notice_id},
+        ).fetchone()
+    if found is None:
+        raise NoticeUnknown(f"party {party_id} has no notice {notice_id}")
+    return found
+
+
 def notices_of_party(
     conn: Connection[TupleRow],
     *,
