@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import psycopg
 from psycopg import Connection, conninfo
 from psycopg.rows import TupleRow
 from psycopg.types.range import TimestamptzRange
@@ -81,3 +82,9 @@ def enter_scope(conn: Connection[TupleRow], *, scope: Scope) -> None:
 def range_of(period: Period) -> TimestamptzRange:
     """Give a period in the database's form."""
     return TimestamptzRange(period.start, period.end, "[)")
+
+
+def analyze(database_url: str) -> None:
+    """Let the planner know the tables, after much was loaded."""
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("ANALYZE")

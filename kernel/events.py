@@ -192,6 +192,21 @@ def listen(
             stop.wait(POLL_S)
 
 
+def pass_all(conn: Connection[TupleRow], *, consumers: Sequence[str]) -> None:
+    """Let consumers begin after everything that was published so far, as after loading a history."""
+    while relay_once(conn):
+        pass
+    for consumer in consumers:
+        conn.execute(
+            """
+            INSERT INTO event_offset (consumer, position)
+            SELECT %(consumer)s, coalesce(max(position), 0) FROM event
+            ON CONFLICT (consumer) DO UPDATE SET position = excluded.position
+            """,
+            {"consumer": consumer},
+        )
+
+
 def forget(conn: Connection[TupleRow], *, keep: int) -> int:
     """Delete events that every consumer has passed, but for the last `keep`; return how many went."""
     deleted = conn.execute(
