@@ -71,11 +71,13 @@ class _Keeper:
     def __init__(self, settings: TownSettings, town: Town, world: World, speakers: Speakers) -> None:
         self._folder, self._town, self._world, self._speakers = settings.data_dir / "town", town, world, speakers
         self._save_at_s = time.monotonic() + SAVE_EVERY_S
+        self._saved_changes = world.changes
 
     def now_and_then(self) -> None:
         began_s = time.monotonic()
-        if began_s < self._save_at_s:
+        if began_s < self._save_at_s and self._world.changes == self._saved_changes:
             return
+        self._saved_changes = self._world.changes
         keeping.save(self._town, self._world, self._speakers, folder=self._folder, clean=False)
         ended_s = time.monotonic()
         self._save_at_s = ended_s + max(SAVE_EVERY_S, (ended_s - began_s) / MOST_TIME_SAVING)

@@ -1,12 +1,13 @@
 """The town as it is now: registers, valves, relays and faults, moved on hour by hour."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from simulators import faults, measures, places
+from simulators.book import Meter
 from simulators.faults import Fault
 from simulators.noise import Floats, Ints
 from simulators.town import Town
@@ -55,9 +56,10 @@ class World:
         self._has_sensor = np.array([m.has_pressure for m in self._laid.meters[: self._laid.water_count]])
         self._used = self._laid.model.at_hours(np.array([self.state.hour]))[0]
         self._memory: dict[int, HourRead] = {}
+        self.changes = 0  # faults and valves, which cannot be computed anew
 
     @property
-    def meters(self) -> tuple[Any, ...]:
+    def meters(self) -> tuple[Meter, ...]:
         return self._laid.meters
 
     def column(self, serial: str) -> int:
@@ -69,9 +71,11 @@ class World:
         state = self.state
         state.hour += 1
         if by_itself:
-            state.faults += faults.by_script_and_chance(
+            broken = faults.by_script_and_chance(
                 self._town, known=self.known, hour=state.hour, first_hour=state.first_hour, active=len(state.faults)
             )
+            for fault in broken:
+                self.break_down(fault)
         used = self._laid.model.at_hours(np.array([state.hour]))[0]
         wanted = used - self._used
         drawn, counted = self._flows(wanted)
@@ -91,17 +95,20 @@ class World:
         """Let something break; the same place breaks once."""
         self.repair(lambda other: (other.kind, other.place) == (fault.kind, fault.place))
         self.state.faults.append(fault)
+        self.changes += 1
 
-    def repair(self, is_repaired: Any) -> list[Fault]:
+    def repair(self, is_repaired: Callable[[Fault], bool]) -> list[Fault]:
         """End the faults for which `is_repaired` is true, and return them."""
         ended = [fault for fault in self.state.faults if is_repaired(fault)]
         self.state.faults = [fault for fault in self.state.faults if fault not in ended]
+        self.changes += bool(ended)
         return ended
 
     def set_supply(self, serial: str, supply: Supply) -> None:
         self.state.supply.pop(serial, None)
         if supply != "on":
             self.state.supply[serial] = supply
+        self.changes += 1
 
     def remembered(self, *, first_h: int, until_h: int) -> list[HourRead]:
         """Give what the meters still remember of a stretch of hours, oldest first; both ends included.

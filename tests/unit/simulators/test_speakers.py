@@ -1,0 +1,91 @@
+"""Orders: increasing ids, expiry, actuators; and what the senders say."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from simulators.speakers import Speakers
+from simulators.town import Town
+from simulators.wire import Order
+from simulators.world import World
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def speakers(little: Town, world: World) -> Speakers:
+    return Speakers(little, world, boot="a")
+
+
+def sender_of(speakers: Speakers, serial: str) -> str:
+    return next(name for name, speaker in speakers.by_name.items() if serial in speaker.sender.serials)
+
+
+def obey(speakers: Speakers, command: str, *, serial: str = "W-0001", order_id: int = 5, hours: int = 1,
+         args: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    name = sender_of(speakers, serial)
+    order = Order(order_id, serial, command, NOW + timedelta(hours=hours), args or {})
+    speakers.obey(name, order, now=NOW)
+    return json.loads(list(speakers.by_name[name].outbox.kept.values())[-1])["answers"][0]
+
+
+def test_an_order_is_done_and_answered_at_once(speakers: Speakers, world: World) -> None:
+    answer = obey(speakers, "valve.close")
+    assert (answer["id"], answer["state"], answer["at"]) == (5, "done", "2026-04-01T00:00:00Z")
+    assert world.state.supply == {"W-0001": "off"}
+
+
+def test_an_order_repeated_is_done_again_and_an_earlier_one_is_not(speakers: Speakers, world: World) -> None:
+    obey(speakers, "valve.close", order_id=7)
+    assert obey(speakers, "valve.close", order_id=7)["state"] == "done"
+    assert obey(speakers, "valve.open", order_id=6)["state"] == "failed"
+    assert world.state.supply == {"W-0001": "off"}
+    assert obey(speakers, "valve.open", order_id=8)["state"] == "done"
+    assert world.state.supply == {}
+
+
+@pytest.mark.parametrize(("command", "serial", "hours"), [
+    ("valve.close", "W-0001", -1), ("relay.open", "W-0001", 1), ("valve.close", "E-0001", 1), ("dance", "W-0001", 1),
+])  # fmt: skip
+def test_what_cannot_be_done_is_answered_failed(
+    speakers: Speakers, world: World, command: str, serial: str, hours: int
+) -> None:
+    assert obey(speakers, command, serial=serial, hours=hours)["state"] == "failed"
+    assert world.state.supply == {}
+
+
+def test_a_meter_without_a_valve_cannot_close_it(speakers: Speakers, world: World) -> None:
+    serial = next(m.serial for m in world.meters if m.kind == "water" and not m.has_actuator)
+    assert obey(speakers, "valve.close", serial=serial)["state"] == "failed"
+
+
+def test_a_backfill_says_again_what_the_meter_showed(speakers: Speakers, world: World) -> None:
+    reads = [world.step(by_itself=False) for _ in range(30)]
+    since = datetime.fromtimestamp(reads[4].hour * 3600, UTC).isoformat()
+    assert obey(speakers, "backfill", args={"from": since})["state"] == "done"
+    kept = speakers.by_name[sender_of(speakers, "W-0001")].outbox.kept.values()
+    registers = [reading["register"] for body in kept for reading in json.loads(body)["readings"]]
+    assert registers == [int(read.register[world.column("W-0001")]) for read in reads[4:]]
+
+
+def test_every_meter_is_heard_once_for_every_hour(speakers: Speakers, world: World) -> None:
+    for _ in range(6):
+        speakers.hear(world.step(by_itself=False))
+        speakers.speak(now_s=world.state.hour * 3600 + 3600)
+    speakers.saved()
+    said: dict[str, int] = {}
+    for speaker in speakers.by_name.values():
+        for body in speaker.outbox.kept.values():
+            for reading in json.loads(body)["readings"]:
+                serial = reading.get("meter", speaker.sender.name)
+                said[serial] = said.get(serial, 0) + 1
+    assert said == dict.fromkeys(world.serials, 6)
+
+
+def test_few_clocks_are_wrong_and_none_by_more_than_five_minutes(speakers: Speakers) -> None:
+    offsets = speakers._clock_offset_s
+    wrong = [by for by in offsets if by]
+    assert 0 < len(wrong) < 0.1 * len(offsets)
+    assert max(abs(by) for by in wrong) <= 300

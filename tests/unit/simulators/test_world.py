@@ -1,0 +1,149 @@
+"""The living town: it goes on where memory ends, and what breaks or is shut is seen where it should be."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulators import faults
+from simulators.faults import Fault, FaultImpossible
+from simulators.town import Town
+from simulators.world import HourRead, World
+
+
+def lived(world: World, hours: int) -> list[HourRead]:
+    return [world.step(by_itself=False) for _ in range(hours)]
+
+
+def test_life_goes_on_where_the_history_ends(little: Town, world: World) -> None:
+    until = little.starts_at + timedelta(hours=30)
+    memory = little.history(little.starts_at, until)
+    for read in lived(world, 30):
+        then = memory.read_at_s == read.hour * 3600
+        by_serial = {
+            memory.serials[meter]: (register, flow)
+            for meter, register, flow in zip(memory.meter[then], memory.register[then], memory.flow[then], strict=True)
+        }
+        for column, serial in enumerate(world.serials):
+            assert by_serial[serial] == (read.register[column], read.flow[column])
+
+
+def test_pressure_and_voltage_in_life_are_those_of_the_history(little: Town, world: World) -> None:
+    memory = little.history(little.starts_at, little.starts_at + timedelta(hours=1))
+    read = world.step(by_itself=False)
+    with_sensor = ~np.isnan(read.pressure_kpa)
+    order = [memory.serials.index(serial) for serial in world.serials]
+    at = {int(meter): row for row, meter in enumerate(memory.meter)}
+    rows = np.array([at[meter] for meter in order])
+    water = len(read.pressure_kpa)
+    assert np.allclose(memory.pressure_kpa[rows][:water][with_sensor], read.pressure_kpa[with_sensor])
+    assert np.allclose(memory.voltage_1_v[rows][water:], read.voltage_v)
+
+
+def test_what_flows_is_what_the_register_counts(world: World) -> None:
+    world.break_down(faults.ordered({"fault": "leak", "place": "W-0003", "size": 40}, known=world.known, hour=0))
+    world.set_supply("W-0005", "trickle")
+    reads = lived(world, 48)
+    for before, after in pairwise(reads):
+        assert np.array_equal(after.register - before.register, after.flow.astype(np.int64))
+
+
+def test_a_leak_is_added_hour_by_hour_and_ends_when_repaired(little: Town, world: World) -> None:
+    column = world.column("W-0001")
+    usual = lived(World(little, hour=world.state.hour), 20)
+    world.break_down(faults.ordered({"fault": "leak", "place": "W-0001", "size": 40}, known=world.known, hour=0))
+    leaking = lived(world, 10)
+    world.repair(lambda fault: fault.kind == "leak")
+    mended = lived(world, 10)
+    for sound, now in zip(usual, leaking + mended, strict=True):
+        assert now.flow[column] - sound.flow[column] == (40 if now in leaking else 0)
+    assert mended[-1].register[column] - usual[-1].register[column] == 400
+
+
+@pytest.mark.parametrize("serial", ["W-0001", "E-0001"])
+def test_a_closed_valve_or_relay_freezes_the_register_at_no_flow(world: World, serial: str) -> None:
+    column = world.column(serial)
+    before = world.step(by_itself=False)
+    world.set_supply(serial, "off")
+    shut = lived(world, 30)
+    assert {int(read.register[column]) for read in shut} == {int(before.register[column])}
+    assert {float(read.flow[column]) for read in shut} == {0.0}
+    world.set_supply(serial, "on")
+    assert lived(world, 30)[-1].register[column] > before.register[column]
+
+
+def test_a_stuck_meter_counts_nothing_and_its_neighbours_go_on(world: World) -> None:
+    world.break_down(Fault("stuck", "W-0002", 1.0, 0))
+    reads = lived(world, 48)
+    assert reads[0].register[world.column("W-0002")] == reads[-1].register[world.column("W-0002")]
+    assert reads[0].register[world.column("W-0003")] < reads[-1].register[world.column("W-0003")]
+
+
+def test_a_burst_lowers_the_pressure_in_its_area_and_nowhere_else(little: Town, world: World) -> None:
+    zone_of = {p.point_number: p.zone for p in little.points}
+    area_of = np.array([zone_of[world.known.point_of_serial[s]] for s in world.serials if s.startswith("W")])
+    before = world.step(by_itself=False).pressure_kpa
+    world.break_down(faults.ordered({"fault": "burst", "place": "W2"}, known=world.known, hour=0))
+    after = world.step(by_itself=False).pressure_kpa
+    assert np.nanmin(before) > 150
+    assert np.nanmin(after[area_of == "W2"]) < 150
+    assert np.nanmin(after[area_of != "W2"]) > 300
+    world.repair(lambda fault: fault.kind == "burst")
+    assert np.nanmin(world.step(by_itself=False).pressure_kpa) > 150
+
+
+@pytest.mark.parametrize(("kind", "is_out"), [("sag", lambda v: v < 95), ("swell", lambda v: v > 107)])
+def test_a_sag_or_swell_is_felt_behind_its_transformer_only(
+    little: Town, world: World, kind: str, is_out: Callable[[Any], Any]
+) -> None:
+    zone_of = {p.point_number: p.zone for p in little.points}
+    power = [s for s in world.serials if s.startswith("E")]
+    single = np.array([world.meters[world.column(s)].phases == 1 for s in power])
+    behind = np.array([zone_of[world.known.point_of_serial[s]] == "E3" for s in power])
+    world.break_down(faults.ordered({"fault": kind, "place": "E3"}, known=world.known, hour=0))
+    volts = world.step(by_itself=False).voltage_v
+    assert np.all(is_out(volts[behind & single]))
+    assert not np.any(is_out(volts[~behind & single]))
+
+
+def test_meters_remember_what_they_showed_even_before_the_town_was_alive(little: Town, world: World) -> None:
+    reads = lived(world, 5)
+    first_h = world.state.hour - 10
+    remembered = world.remembered(first_h=first_h, until_h=world.state.hour)
+    assert [read.hour for read in remembered] == list(range(first_h, world.state.hour + 1))
+    assert np.array_equal(remembered[-1].register, reads[-1].register)
+    history = little.history(little.starts_at - timedelta(hours=5), little.starts_at)
+    first = history.register[(history.read_at_s == (little.starts_at - timedelta(hours=5)).timestamp())]
+    at_start = next(read for read in remembered if read.hour * 3600 == history.read_at_s[0])
+    assert sorted(at_start.register.tolist()) == sorted(first.tolist())
+
+
+def test_the_demo_s_customer_gets_a_leak_soon_after_the_start(little: Town, world: World) -> None:
+    for _ in range(faults.SCRIPTED_LEAK_AFTER_H + 1):
+        world.step()
+    home = next(p for p in little.premises if p.party_number == little.customer_party)
+    assert [(fault.kind, fault.place) for fault in world.state.faults] == [("leak", home.water_point)]
+
+
+@pytest.mark.parametrize("order", [{"fault": "flood", "place": "W1"}, {"fault": "burst", "place": "W9"},
+                                   {"fault": "leak", "place": "E-0001"}, {"fault": "sag"}])  # fmt: skip
+def test_a_fault_that_cannot_be_is_refused(world: World, order: dict[str, str]) -> None:
+    with pytest.raises(FaultImpossible):
+        faults.ordered(order, known=world.known, hour=0)
+
+
+def test_finished_work_ends_the_fault_it_was_done_for_and_no_other(world: World) -> None:
+    leak = faults.ordered({"fault": "leak", "place": "W-0001"}, known=world.known, hour=0)
+    burst = faults.ordered({"fault": "burst", "place": "W1"}, known=world.known, hour=0)
+
+    def ends(fault: Fault, kind: str, *, zone: str | None = None, point: str | None = None) -> bool:
+        return faults.is_repaired(fault, kind=kind, zone=zone, point=point, serial=None, known=world.known)
+
+    assert ends(leak, "continuous_flow", zone="W1", point=leak.place)
+    assert not ends(leak, "continuous_flow", zone="W1", point="1000002")
+    assert not ends(leak, "stuck_meter", zone="W1", point=leak.place)
+    assert ends(burst, "pressure_low", zone="W1")
+    assert not ends(burst, "pressure_low", zone="W2")
