@@ -9,6 +9,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway.operations.checker import Running, check_batch
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due
 from ingest_gateway.store.rollups import utilities_due
 from kernel.clock import Clock
@@ -21,11 +22,31 @@ BATCH_STORED = "intake.batch_stored"
 ROLLUP_PAUSE_S = 1.0
 ROLLUP_SHARE = 0.15
 RETRY_S = 1.0
+REFRESH_S = 5.0
 
 
 def rollup_handlers() -> Mapping[str, Handler]:
     """Consumer `rollup`: note the days that a batch changes. `keep_rollups` makes them, many batches at a time."""
     return {BATCH_STORED: _mark_due}
+
+
+def checker_handlers(*, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
+    """Consumer `checker`: look for anomalies in each batch. Meters and supply are read anew every `refresh_s`."""
+    running: dict[int, Running] = {}
+
+    def check(conn: Connection[TupleRow], event: Event) -> None:
+        # Taken out while at work: after an error the saved state is read again.
+        known = running.pop(event.utility_id, None)
+        running[event.utility_id] = check_batch(
+            conn,
+            utility_id=event.utility_id,
+            batch_id=int(event.payload["batch_id"]),
+            position=event.position,
+            running=known,
+            refresh_s=refresh_s,
+        )
+
+    return {BATCH_STORED: check}
 
 
 def keep_rollups(pool: Pool, *, clock: Clock, stop: threading.Event) -> None:

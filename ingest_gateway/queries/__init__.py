@@ -1,6 +1,16 @@
 """What others and the pages read from here; each module offers its names through this one."""
 
+from ingest_gateway.queries.anomalies import (
+    Anomaly,
+    AnomalyUnknown,
+    anomalies,
+    anomalies_of_points,
+    anomaly,
+    open_anomalies,
+)
+from ingest_gateway.queries.gateway import GatewayHealth, commands_of_meter, gateway_health, rejected_page
 from ingest_gateway.queries.local_time import UtilityMissing, zone_of
+from ingest_gateway.queries.telemetry import Landed, landed, latest, latest_page, readings, registers_at
 from ingest_gateway.queries.use import (
     DayUse,
     HourUse,
@@ -14,18 +24,54 @@ from ingest_gateway.queries.use import (
     use_today,
     zone_pressure,
 )
+from ingest_gateway.store.commands import MeterCommand
+from ingest_gateway.store.landings import RefusedOfMeter, SenderState
+from ingest_gateway.store.latest import LatestReading, LatestRow
+from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReading
+from ingest_gateway.store.rejects import RejectedMessage
+from ingest_gateway.store.sequences import SenderGap
+from ingest_gateway.store.watching import NewestRegister, meters_of_batches, newest_registers
 
 __all__ = [
+    "Anomaly",
+    "AnomalyUnknown",
     "DayUse",
+    "GatewayHealth",
     "HourUse",
+    "Landed",
+    "LatestReading",
+    "LatestRow",
+    "MeterCommand",
     "MonthUse",
+    "NewestRegister",
     "PointDay",
+    "RefusedOfMeter",
+    "RegisterAt",
+    "RejectedMessage",
+    "ScopeMissing",
+    "SenderGap",
+    "SenderState",
+    "StoredReading",
     "UtilityMissing",
     "ZonePressure",
+    "anomalies",
+    "anomalies_of_points",
+    "anomaly",
+    "commands_of_meter",
     "daily_use",
     "daily_use_of_point",
+    "gateway_health",
     "hourly_use",
+    "landed",
+    "latest",
+    "latest_page",
+    "meters_of_batches",
     "monthly_use",
+    "newest_registers",
+    "open_anomalies",
+    "readings",
+    "registers_at",
+    "rejected_page",
     "use_today",
     "zone_of",
     "zone_pressure",

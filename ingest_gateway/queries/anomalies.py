@@ -1,0 +1,34 @@
+"""What the checker found and what of it lasts."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.store import anomalies as store
+from ingest_gateway.store.anomalies import Anomaly, AnomalyUnknown
+
+__all__ = ["Anomaly", "AnomalyUnknown", "anomalies", "anomalies_of_points", "anomaly", "open_anomalies"]
+
+
+def anomaly(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int) -> Anomaly:
+    """:raises AnomalyUnknown: if the utility has no such anomaly"""
+    return store.anomaly(conn, utility_id=utility_id, anomaly_id=anomaly_id)
+
+
+def anomalies(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids: Collection[int]) -> list[Anomaly]:
+    """List the anomalies of these ids, oldest first."""
+    return store.by_ids(conn, utility_id=utility_id, anomaly_ids=anomaly_ids)
+
+
+def open_anomalies(conn: Connection[TupleRow], *, utility_id: int) -> list[Anomaly]:
+    """List what has not ended, newest first."""
+    return store.open_ones(conn, utility_id=utility_id)
+
+
+def anomalies_of_points(
+    conn: Connection[TupleRow], *, utility_id: int, point_ids: Collection[int], since: datetime
+) -> list[Anomaly]:
+    """List the points' anomalies that are open or ended after `since`, newest first."""
+    return store.of_points(conn, utility_id=utility_id, point_ids=point_ids, since=since)

@@ -1,0 +1,168 @@
+"""What the checker found: one row from its beginning to its end."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+
+class AnomalyUnknown(Exception):
+    """The utility has no such anomaly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """`started_at` and `ended_at` by the readings, `found_at` by their arrival; `ended_at` None while it lasts."""
+
+    anomaly_id: int
+    meter_id: int | None
+    point_id: int | None
+    zone_id: int | None
+    service: str
+    kind: str
+    detector: str
+    started_at: datetime
+    found_at: datetime
+    ended_at: datetime | None
+    evidence: Mapping[str, Any]
+
+    def litres_so_far(self, *, at: datetime) -> float | None:
+        """Tell what a leak has let run until it ended or until `at`, by its lowest flow; None for what is no leak."""
+        litres_per_hour = self.evidence.get("litres_per_hour")
+        if litres_per_hour is None:
+            return None
+        lasted = (self.ended_at or max(at, self.started_at)) - self.started_at
+        return float(litres_per_hour) * lasted.total_seconds() / 3600
+
+
+def insert(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    meter_id: int,
+    point_id: int | None,
+    zone_id: int | None,
+    service: str,
+    kind: str,
+    detector: str,
+    started_at: datetime,
+    found_at: datetime,
+    evidence: Mapping[str, Any],
+) -> int | None:
+    """Write an open anomaly and return its id; None if the meter has an open one of the kind."""
+    row = conn.execute(
+        """
+        INSERT INTO anomaly (utility_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at,
+            evidence)
+        VALUES (%(utility_id)s, %(meter_id)s, %(point_id)s, %(zone_id)s, %(service)s, %(kind)s, %(detector)s,
+            %(started_at)s, %(found_at)s, %(evidence)s)
+        ON CONFLICT (utility_id, meter_id, kind) WHERE ended_at IS NULL DO NOTHING
+        RETURNING anomaly_id
+        """,
+        {
+            "utility_id": utility_id,
+            "meter_id": meter_id,
+            "point_id": point_id,
+            "zone_id": zone_id,
+            "service": service,
+            "kind": kind,
+            "detector": detector,
+            "started_at": started_at,
+            "found_at": found_at,
+            "evidence": Jsonb(dict(evidence)),
+        },
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def end(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    meter_id: int,
+    kind: str,
+    ended_at: datetime,
+    evidence: Mapping[str, Any],
+) -> int | None:
+    """End the meter's open anomaly of the kind, add to its evidence and return its id; None if none is open."""
+    row = conn.execute(
+        """
+        UPDATE anomaly SET ended_at = greatest(%(ended_at)s, started_at), evidence = evidence || %(evidence)s
+        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND kind = %(kind)s AND ended_at IS NULL
+        RETURNING anomaly_id
+        """,
+        {
+            "utility_id": utility_id,
+            "meter_id": meter_id,
+            "kind": kind,
+            "ended_at": ended_at,
+            "evidence": Jsonb(dict(evidence)),
+        },
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def anomaly(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int) -> Anomaly:
+    """:raises AnomalyUnknown: if the utility has no such anomaly"""
+    with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
+                   evidence
+            FROM anomaly WHERE utility_id = %(utility_id)s AND anomaly_id = %(anomaly_id)s
+            """,
+            {"utility_id": utility_id, "anomaly_id": anomaly_id},
+        ).fetchone()
+    if found is None:
+        raise AnomalyUnknown(f"utility {utility_id} has no anomaly {anomaly_id}; look it up in the list of anomalies")
+    return found
+
+
+def open_ones(conn: Connection[TupleRow], *, utility_id: int) -> list[Anomaly]:
+    """List what has not ended, newest first."""
+    with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
+        return cursor.execute(
+            """
+            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
+                   evidence
+            FROM anomaly WHERE utility_id = %(utility_id)s AND ended_at IS NULL
+            ORDER BY found_at DESC, anomaly_id DESC
+            """,
+            {"utility_id": utility_id},
+        ).fetchall()
+
+
+def of_points(
+    conn: Connection[TupleRow], *, utility_id: int, point_ids: Collection[int], since: datetime
+) -> list[Anomaly]:
+    """List the points' anomalies that are open or ended after `since`, newest first."""
+    with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
+        return cursor.execute(
+            """
+            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
+                   evidence
+            FROM anomaly
+            WHERE utility_id = %(utility_id)s AND point_id = ANY (%(point_ids)s)
+                AND (ended_at IS NULL OR ended_at > %(since)s)
+            ORDER BY found_at DESC, anomaly_id DESC
+            """,
+            {"utility_id": utility_id, "point_ids": list(point_ids), "since": since},
+        ).fetchall()
+
+
+def by_ids(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids: Collection[int]) -> list[Anomaly]:
+    """List the anomalies of these ids, oldest first."""
+    with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
+        return cursor.execute(
+            """
+            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
+                   evidence
+            FROM anomaly WHERE utility_id = %(utility_id)s AND anomaly_id = ANY (%(anomaly_ids)s)
+            ORDER BY found_at, anomaly_id
+            """,
+            {"utility_id": utility_id, "anomaly_ids": list(anomaly_ids)},
+        ).fetchall()
