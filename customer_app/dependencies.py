@@ -53,6 +53,7 @@ class Access:
     object_kind: str = ""
     object_from: str = ""
     checks_token: bool = True
+    needs_session: bool = True
 
     def __call__(self, request: Request, typed_token: Annotated[str, Depends(posted_token)]) -> Iterator[Visit]:
         services = services_of(request)
@@ -75,16 +76,15 @@ class Access:
             raise
 
     def _admit(self, visit: Visit, *, typed_token: str) -> None:
-        if self.right is not None:
-            if visit.who is None:
-                raise NotSignedIn("sign in first")
-            if self.right not in visit.who.rights:
-                raise RightMissing(f"{visit.actor} lacks the right {self.right}")
+        if self.needs_session and visit.who is None:
+            raise NotSignedIn("sign in first")
+        if self.right is not None and not visit.may(self.right):
+            raise RightMissing(f"{visit.actor} lacks the right {self.right}")
         if visit.request.method in CHANGING and self.checks_token:
             if visit.request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
                 raise TokenWrong("the form was sent from another site")
             if not hmac.compare_digest(typed_token.encode(), visit.token.encode()):
-                raise TokenWrong("the form's token is missing or old; open the page again and send it once more")
+                raise TokenWrong("the form's CSRF token is missing or old; open the page again and send it once more")
 
     def _record(self, conn: Connection[TupleRow], visit: Visit, *, detail: dict[str, Any]) -> None:
         registry_operations.record_audit(
@@ -118,9 +118,14 @@ def allowed(right: str, *, action: str, object_kind: str = "", object_from: str 
     return Depends(access, scope="function")
 
 
+def signed_in(*, action: str) -> Any:
+    """Let in anybody who has a session, for what is their own whatever they are: their login, their streams."""
+    return Depends(Access(action=action, right=None, object_kind="login"), scope="function")
+
+
 def open_to_all(*, action: str, checks_token: bool = True) -> Any:
     """Let anybody in: sign-in, switches, and messages that carry their own signature (`checks_token=False`)."""
-    return Depends(Access(action=action, right=None, checks_token=checks_token), scope="function")
+    return Depends(Access(action=action, right=None, checks_token=checks_token, needs_session=False), scope="function")
 
 
 def _is_new_view(visit: Visit, *, action: str) -> bool:

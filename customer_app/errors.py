@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from customer_app.card_checkout import SignatureWrong
 from customer_app.dependencies import RightMissing, TokenWrong
 from customer_app.rendering import FragmentUnknown, Frame, Page
 from customer_app.services import services_of
@@ -20,6 +21,8 @@ from customer_app.visit import NotFound, NotSignedIn, locale_of, own_path, theme
 from kernel.clock import ClockNotSet
 from kernel.i18n import mark, translator
 from kernel.text import TextUnusable
+from rating_engine.operations import PaymentConflict, PaymentUnusable
+from rating_engine.queries import BillUnknown, IntentUnknown
 from registry.operations import LoginUnusable
 from registry.queries import NotInRegistry
 
@@ -50,12 +53,24 @@ BROKEN = Told(
     500, mark("Something went wrong"), mark("It was our mistake and it is written down. Nothing half-done was kept.")
 )
 
+CONFLICT = Told(
+    409,
+    mark("That was decided otherwise"),
+    mark("Somebody or something was faster. Load the page again to see how it stands."),
+)
+NOT_SIGNED = Told(400, mark("Not accepted"), mark("The message is not signed as agreed."))
+
 TABLE: dict[type[Exception], Told] = {
     NotFound: NOTHING_HERE,
     FragmentUnknown: NOTHING_HERE,
     RightMissing: NOT_ALLOWED,
     TokenWrong: TOO_OLD,
     NotInRegistry: NOTHING_HERE,
+    BillUnknown: NOTHING_HERE,
+    IntentUnknown: NOTHING_HERE,
+    PaymentConflict: CONFLICT,
+    PaymentUnusable: BAD_INPUT,
+    SignatureWrong: NOT_SIGNED,
     TextUnusable: BAD_INPUT,
     LoginUnusable: BAD_INPUT,
     ClockNotSet: AWAY,
@@ -93,7 +108,7 @@ def _handler(told: Told):  # noqa: ANN202
 
 def answer(request: Request, told: Told, *, reference: str = "", detail: str = "") -> Response:
     """Make the page, or the JSON where a script asked; needs no database."""
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/webhooks/")):
         problem = {"error": told.title, "detail": detail or told.cure, "reference": reference}
         return JSONResponse(problem, status_code=told.status)
     services = services_of(request)

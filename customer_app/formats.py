@@ -79,6 +79,9 @@ class Formats:
     def short_month(self, day: date) -> str:
         return dates.format_date(day, "M月" if self.locale == "ja" else "MMM", locale=self.locale)
 
+    def year(self, day: date) -> str:
+        return dates.format_date(day, "y年" if self.locale == "ja" else "y", locale=self.locale)
+
     def weekday(self, day: date) -> str:
         return dates.format_date(day, "E", locale=self.locale)
 

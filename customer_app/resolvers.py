@@ -1,12 +1,24 @@
 """From what changed to who is concerned, looked up once for all viewers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from customer_app.live import Resolve
-from kernel.database import Pool
+from ingest_gateway import queries as ingest_queries
+from kernel.clock import wall_now
+from kernel.database import Pool, Scope, transaction
 
 
 def resolvers(pool: Pool) -> Mapping[str, Resolve]:
     """A batch concerns its meters, a ticket the points whose customers are told."""
-    del pool
-    return {}
+
+    def meters(utility_id: int, keys: list[str]) -> Iterable[str]:
+        batch_ids = [int(key.removeprefix("batch:")) for key in keys]
+        with transaction(pool, scope=_scope(utility_id)) as conn:
+            found = ingest_queries.meters_of_batches(conn, utility_id=utility_id, batch_ids=batch_ids)
+        return [f"meter:{meter_id}" for meter_id in found]
+
+    return {"intake.batch_stored": meters}
+
+
+def _scope(utility_id: int) -> Scope:
+    return Scope(utility_id=utility_id, actor="web live", now=wall_now())

@@ -7,7 +7,7 @@ from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from customer_app import topics as live_topics
-from customer_app.dependencies import open_to_all
+from customer_app.dependencies import signed_in
 from customer_app.live import Viewer, stream
 from customer_app.visit import Visit
 
@@ -15,9 +15,8 @@ router = APIRouter()
 
 
 @router.get("/events")
-def events(visit: Annotated[Visit, open_to_all(action="live.watch")], topics: str = "") -> Response:
+def events(visit: Annotated[Visit, signed_in(action="live.watch")], topics: str = "") -> Response:
     """Stream what this login may watch; each topic checks its own right."""
-    visit.signed_in  # noqa: B018  # anybody signed in may ask; a topic without the right is left out
     wants = live_topics.wants(visit, topics.split(","))
     hub = visit.services.hub
     viewer = Viewer(visit.utility_id, wants)

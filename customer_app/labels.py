@@ -1,0 +1,103 @@
+"""Words of the trade for what the other packages store as codes, in the reader's language."""
+
+from datetime import date
+
+from customer_app.visit import Visit
+from kernel.i18n import Translate, mark
+from rating_engine import queries as rating_queries
+
+SERVICES = {"water": mark("Water"), "sewerage": mark("Sewerage"), "electricity": mark("Electricity")}
+METHODS = {
+    "read": mark("read by radio"),
+    "handheld": mark("read by our meter reader"),
+    "edited": mark("corrected by our office"),
+    "estimated": mark("estimated"),
+    "customer": mark("read by you"),
+    "installed": mark("when the meter was installed"),
+    "removed": mark("when the meter was removed"),
+    "billed": mark("as on the bill before"),
+    "carried": mark("carried forward"),
+}
+CHANNELS = {
+    "card": mark("Card"),
+    "store": mark("Convenience store"),
+    "transfer": mark("Bank transfer"),
+    "debit": mark("Direct debit"),
+    "counter": mark("At our counter"),
+    "door": mark("At your door"),
+}
+PAYMENT_METHODS = {
+    "slip": mark("Payment slip"),
+    "card": mark("Card"),
+    "debit": mark("Direct debit"),
+    "transfer": mark("Bank transfer"),
+    "cash": mark("Cash"),
+}
+# Ticket states in the order of a repair, with the look of their badge.
+TICKET_STATES = {
+    "open": (mark("Reported"), "is-warn"),
+    "taken": (mark("Crew assigned"), "is-info"),
+    "started": (mark("Repair under way"), "is-info"),
+    "finished": (mark("Repaired"), "is-good"),
+    "confirmed": (mark("Confirmed by you"), "is-good"),
+    "cancelled": (mark("Cancelled"), ""),
+}
+FAULTS = {
+    "pressure_low": mark("Low water pressure"),
+    "pressure_high": mark("High water pressure"),
+    "voltage_low": mark("Low voltage"),
+    "voltage_high": mark("High voltage"),
+    "continuous_flow": mark("Water flows without a pause"),
+    "stuck_meter": mark("The meter stands still"),
+    "burst": mark("Burst pipe"),
+    "leak": mark("Leak"),
+    "outage": mark("Power cut"),
+}
+TIMELINE = {
+    "opened": mark("The fault was noticed"),
+    "affected": mark("More homes are affected"),
+    "taken": mark("A crew has taken the job"),
+    "started": mark("The repair has begun"),
+    "promised": mark("Expected to be repaired"),
+    "note": mark("Note"),
+    "finished": mark("The repair is done"),
+    "confirmed": mark("Confirmed: it works again"),
+    "reopened": mark("Reported as still broken"),
+    "cancelled": mark("Closed without a repair"),
+    "released": mark("The job went back to the office"),
+}
+
+
+def service(_: Translate, code: str) -> str:
+    return _(SERVICES.get(code, code))
+
+
+def method(_: Translate, code: str) -> str:
+    return _(METHODS.get(code, code))
+
+
+def channel(_: Translate, code: str) -> str:
+    return _(CHANNELS.get(code, code))
+
+
+def fault(_: Translate, code: str) -> str:
+    return _(FAULTS.get(code, code.replace("_", " ")))
+
+
+def ticket_state(_: Translate, code: str) -> tuple[str, str]:
+    """Give the words for a ticket's state and the class of its badge."""
+    words, look = TICKET_STATES.get(code, (code, ""))
+    return _(words), look
+
+
+def timeline(_: Translate, kind: str) -> str:
+    return _(TIMELINE.get(kind, kind))
+
+
+def bill_line(visit: Visit, label: str) -> str:
+    """Write the label of a bill's line, such as block|10|20|m3, with months in words."""
+    message, parameters = rating_queries.line_message(label)
+    month = parameters.get("month", "")
+    if len(month) == len("2026-05"):
+        parameters = {**parameters, "month": visit.formats.month(date.fromisoformat(f"{month}-01"))}
+    return visit.translate(message, **parameters) if parameters else visit.translate(message)

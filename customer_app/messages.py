@@ -1,0 +1,98 @@
+"""Collecting what is to be translated: `python -m customer_app.messages` reads templates and code, and updates the catalogues."""
+
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import jinja2
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+from jinja2.ext import babel_extract
+
+from customer_app.elsewhere import MESSAGES
+from kernel.i18n import CATALOGUES, LOCALES, SOURCE_LOCALE
+
+HERE = Path(__file__).resolve().parent
+KEYWORDS: dict[str, None] = {"_": None, "mark": None}
+TEMPLATE_OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true"}
+
+
+class MessagesMissing(Exception):
+    """A catalogue lacks translations; the message names them."""
+
+
+def main() -> int:
+    """Write messages.pot and bring every language's catalogue up to date; the exit code tells if one has gaps."""
+    wanted = collect()
+    with (CATALOGUES / "messages.pot").open("wb") as file:
+        write_po(file, wanted, width=120, sort_output=True, omit_header=True)
+    gaps = 0
+    for locale in LOCALES:
+        if locale == SOURCE_LOCALE:
+            continue
+        catalogue = read(locale)
+        catalogue.update(wanted, no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        path = CATALOGUES / locale / "messages.po"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            write_po(file, catalogue, width=120, sort_output=True, omit_header=True)
+        untranslated = missing(locale, wanted=wanted)
+        gaps += len(untranslated)
+        print(f"{locale}: {len(wanted)} messages, {len(untranslated)} without translation")
+        for message in untranslated:
+            print(f"  {message}")
+    return 1 if gaps else 0
+
+
+def collect() -> Catalog:
+    """Find every message in templates and code of the pages."""
+    catalogue = Catalog(locale=None, charset="utf-8", fuzzy=False)
+    for path in sorted([*HERE.rglob("*.py"), *HERE.rglob("*.html")]):
+        place = path.relative_to(HERE.parent).as_posix()
+        for _, message, _comments in _messages_in(path):
+            catalogue.add(message, locations=[(place, 0)])
+    for place, messages in MESSAGES.items():
+        for message in messages:
+            catalogue.add(message, locations=[(place, 0)])
+    return catalogue
+
+
+def read(locale: str) -> Catalog:
+    """Read a language's catalogue; an empty one if it has none yet."""
+    path = CATALOGUES / locale / "messages.po"
+    if not path.exists():
+        return Catalog(locale=locale)
+    with path.open("rb") as file:
+        return read_po(file, locale=locale)
+
+
+def missing(locale: str, *, wanted: Catalog) -> list[str]:
+    """List the messages that a language does not have yet."""
+    have = {str(message.id) for message in read(locale) if message.id and message.string and not message.fuzzy}
+    return sorted(str(message.id) for message in wanted if message.id and str(message.id) not in have)
+
+
+def _messages_in(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    content = BytesIO(path.read_bytes())
+    if path.suffix == ".html":
+        for line, _function, message, comments in babel_extract(content, list(KEYWORDS), [], TEMPLATE_OPTIONS):
+            if isinstance(message, tuple):  # a call with named parameters
+                message = next((part for part in message if part), None)
+            if isinstance(message, str):
+                yield line, message, comments
+    else:
+        for line, message, comments, _context in extract("python", content, KEYWORDS):
+            if isinstance(message, str):
+                yield line, message, list(comments)
+
+
+def template_environment() -> jinja2.Environment:
+    """Give an environment that only parses, for those who check the templates."""
+    return jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

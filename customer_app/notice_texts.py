@@ -1,0 +1,142 @@
+"""Notices in the reader's language, made from kind and parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from customer_app import labels
+from customer_app.visit import Visit
+from kernel.i18n import Translate, mark
+from registry import queries as registry_queries
+from registry.queries import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a kind of notice looks, and what it leads to."""
+
+    title: str
+    icon: str
+    look: str
+    path: str  # with {bill_id} and the like
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """A notice ready to print."""
+
+    notice_id: int
+    title: str
+    text: str
+    at: str
+    icon: str
+    look: str
+    path: str
+    is_new: bool
+
+
+KINDS = {
+    "bill.issued": Kind(mark("Your bill is here"), "receipt", "", "/bills/{bill_id}"),
+    "bill.cancelled": Kind(mark("A bill was cancelled"), "receipt", "warn", "/bills/{bill_id}"),
+    "payment.received": Kind(mark("Thank you for your payment"), "check", "good", "/payments"),
+    "arrears.reminder": Kind(mark("Reminder: a bill is unpaid"), "alert", "warn", "/bills/{bill_id}"),
+    "arrears.final_demand": Kind(mark("Final demand for an unpaid bill"), "alert", "bad", "/bills/{bill_id}"),
+    "arrears.suspension_notice": Kind(mark("Your supply will be stopped"), "alert", "bad", "/bills/{bill_id}"),
+    "supply.suspended": Kind(mark("Your supply was stopped"), "alert", "bad", "/home"),
+    "supply.restored": Kind(mark("Your supply is on again"), "check", "good", "/home"),
+    "supply.suspension_announced": Kind(mark("Supply at your home may be stopped"), "alert", "bad", "/home"),
+    "debit.failed": Kind(mark("The direct debit did not work"), "alert", "warn", "/bills"),
+    "leak.suspected": Kind(mark("Water may be leaking at your home"), "drop", "warn", "/use"),
+    "repair.opened": Kind(mark("A fault near you was noticed"), "wrench", "warn", "/repairs/{ticket_id}"),
+    "repair.taken": Kind(mark("A crew is on its way"), "wrench", "", "/repairs/{ticket_id}"),
+    "repair.started": Kind(mark("The repair has begun"), "wrench", "", "/repairs/{ticket_id}"),
+    "repair.promised": Kind(mark("New time for the repair"), "clock", "", "/repairs/{ticket_id}"),
+    "repair.finished": Kind(mark("The repair is done"), "check", "good", "/repairs/{ticket_id}"),
+    "repair.reopened": Kind(mark("The repair goes on"), "wrench", "warn", "/repairs/{ticket_id}"),
+    "repair.cancelled": Kind(mark("The fault has gone"), "check", "good", "/repairs/{ticket_id}"),
+    "work.planned": Kind(mark("Planned work near you"), "clock", "", "/repairs"),
+}
+OTHER = Kind(mark("News about your supply"), "bell", "", "/notices")
+
+
+def newest(visit: Visit, *, limit: int) -> tuple[NoticeText, ...]:
+    """Write the customer's newest notices."""
+    notices = registry_queries.notices_of_party(
+        visit.conn, utility_id=visit.utility_id, party_id=visit.own_party_id, limit=limit
+    )
+    return tuple(written(visit, notice) for notice in notices)
+
+
+def written(visit: Visit, notice: Notice) -> NoticeText:
+    """Write one notice; its address leads to a page that marks it as seen."""
+    kind = KINDS.get(notice.kind, OTHER)
+    return NoticeText(
+        notice_id=notice.notice_id,
+        title=visit.translate(kind.title),
+        text=_text(visit, notice),
+        at=visit.formats.full_datetime(notice.created_at),
+        icon=kind.icon,
+        look=kind.look,
+        path=f"/notices/{notice.notice_id}",
+        is_new=notice.seen_at is None,
+    )
+
+
+def target(notice: Notice) -> str:
+    """Give the page that a notice is about."""
+    path = KINDS.get(notice.kind, OTHER).path
+    name = path.partition("{")[2].rstrip("}")
+    if not name:
+        return path
+    subject_kind, _, subject_id = notice.subject_key.partition(":")
+    number = notice.parameters.get(name, subject_id if f"{subject_kind}_id" == name else "")
+    return path.replace("{" + name + "}", str(number)) if str(number).isdecimal() else "/notices"
+
+
+def _text(visit: Visit, notice: Notice) -> str:
+    """Say what the notice's parameters tell, in short sentences."""
+    told = notice.parameters
+    parts = [_money(visit, told), _until(visit, notice.kind, told), _leak(visit, told), _fault(visit.translate, told)]
+    if notice.kind == "supply.suspended":
+        parts.append(visit.translate("It comes back as soon as the payment is here."))
+    return " ".join(part for part in parts if part)
+
+
+def _money(visit: Visit, told: Mapping[str, Any]) -> str:
+    service = labels.service(visit.translate, str(told["service"])) if "service" in told else ""
+    for name in ("total_minor", "amount_minor", "open_minor", "debt_minor"):
+        if name in told:
+            amount = visit.formats.money(int(told[name]))
+            return f"{service} {amount}." if service else f"{amount}."
+    return f"{service}." if service else ""
+
+
+def _until(visit: Visit, kind: str, told: Mapping[str, Any]) -> str:
+    _ = visit.translate
+    if "payable_until" in told:
+        return _("Please pay by %(day)s.", day=_day(visit, told["payable_until"]))
+    if "not_before" in told:
+        return _("Not before %(day)s.", day=_day(visit, told["not_before"]))
+    if kind == "bill.issued" and "due_on" in told:
+        return _("Due on %(day)s.", day=_day(visit, told["due_on"]))
+    return ""
+
+
+def _day(visit: Visit, text: object) -> str:
+    return visit.formats.date(date.fromisoformat(str(text)[:10]))
+
+
+def _leak(visit: Visit, told: Mapping[str, Any]) -> str:
+    _ = visit.translate
+    if "litres" not in told:
+        return ""
+    return _(
+        "%(litres)s L have flowed without a pause. Please look at taps, toilet and boiler.",
+        litres=visit.formats.number(float(told["litres"])),
+    )
+
+
+def _fault(_: Translate, told: Mapping[str, Any]) -> str:
+    fault = told.get("fault", told.get("fault_kind"))
+    return f"{labels.fault(_, str(fault))}." if fault else ""

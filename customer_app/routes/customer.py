@@ -1,0 +1,147 @@
+"""The customer's first page: is supply on, what do I owe, what is being repaired, how much did I use."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from customer_app import customers, money, notice_texts
+from customer_app.dependencies import allowed
+from customer_app.money import Owed, Stopped
+from customer_app.notice_texts import NoticeText
+from customer_app.rendering import Page
+from customer_app.usage import Chart, Figure, Usage, total_of_month
+from customer_app.visit import Visit
+from kernel.period import add_months
+from registry.queries import InstalledMeter, PointOfParty
+
+router = APIRouter()
+
+NOTICES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One bar of a comparison."""
+
+    label: str
+    figure: Figure
+    percent: str  # of the widest bar
+    change: str
+    look: str
+    is_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UseCard:
+    """Today and this month at one point."""
+
+    service: str
+    name: str
+    path: str
+    today: Figure
+    chart: Chart
+    months: tuple[Compared, ...]
+    upto: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage(Page):
+    TEMPLATE: ClassVar[str] = "home/show.html"
+    FRAGMENTS: ClassVar[dict[str, str]] = {
+        "supply": "home/_supply.html",
+        "owed": "home/_owed.html",
+        "use": "home/_use.html",
+        "notices": "home/_notices.html",
+    }
+    ACTIVE: ClassVar[str] = "/home"
+
+    greeting: str
+    address: str
+    stopped: tuple[Stopped, ...]
+    owed: tuple[Owed, ...]
+    use: tuple[UseCard, ...]
+    notices: tuple[NoticeText, ...]
+
+    def topics(self) -> tuple[str, ...]:
+        return ("use", "money", "repairs", "notices")
+
+
+@router.get("/home")
+def show(visit: Annotated[Visit, allowed("use.view_own", action="home.view", object_kind="party")]) -> Response:
+    """Show the customer's first page, or the part of it that has changed."""
+    visit.concerns(object_id=visit.own_party_id)
+    wanted = visit.fragment
+    points = customers.own_points(visit)
+    page = HomePage(
+        greeting=visit.translate("Hello, %(name)s", name=visit.signed_in.display_name),
+        address=f"{points[0].address} {points[0].building}".strip() if points else "",
+        stopped=money.stopped(visit) if wanted in ("", "supply") else (),
+        owed=money.owed(visit) if wanted in ("", "owed") else (),
+        use=_use_cards(visit, points) if wanted in ("", "use") else (),
+        notices=notice_texts.newest(visit, limit=NOTICES_SHOWN) if wanted in ("", "notices") else (),
+    )
+    return visit.show(page)
+
+
+def _use_cards(visit: Visit, points: list[PointOfParty]) -> tuple[UseCard, ...]:
+    meters = customers.own_meters(visit, points=points)
+    return tuple(_use_card(visit, point, meters.get(point.point_id)) for point in points)
+
+
+def _use_card(visit: Visit, point: PointOfParty, meter: InstalledMeter | None) -> UseCard:
+    _ = visit.translate
+    use = Usage(visit, point=point, meter=meter)
+    today_used = use.days(use.today, use.today + timedelta(days=1)).get(use.today, Decimal(0))
+    return UseCard(
+        service=point.service,
+        name=_("Water") if point.service == "water" else _("Electricity"),
+        path=f"/use?point={point.point_id}",
+        today=use.small(today_used),
+        chart=use.chart_of_hours(use.today),
+        months=_months(visit, use),
+        upto=visit.formats.short_date(use.today),
+    )
+
+
+def _months(visit: Visit, use: Usage) -> tuple[Compared, ...]:
+    """Compare this month with last month and the same month last year, each up to the same day."""
+    _ = visit.translate
+    this = use.today.replace(day=1)
+    named = (
+        (_("This month"), this),
+        (_("Last month"), add_months(this, -1)),
+        (visit.formats.month(add_months(this, -12)), add_months(this, -12)),
+    )
+    totals = [(label, _upto(use, first)) for label, first in named]
+    widest = max((used for _label, used in totals if used), default=Decimal(1))
+    now = totals[0][1]
+    return tuple(
+        Compared(
+            label=label,
+            figure=use.large(used) if used is not None else Figure("–", ""),
+            percent=f"{max(1.0, 100 * float((used or Decimal(0)) / widest)):.1f}",
+            change=_change(visit, now, used) if index else "",
+            look=_look(now, used) if index else "",
+            is_now=index == 0,
+        )
+        for index, (label, used) in enumerate(totals)
+    )
+
+
+def _upto(use: Usage, first: date) -> Decimal | None:
+    days = use.days(first, add_months(first, 1))
+    return total_of_month(days, first, last_day=use.today.day)
+
+
+def _change(visit: Visit, now: Decimal | None, before: Decimal | None) -> str:
+    return visit.formats.signed_percent(float(now / before) - 1) if now is not None and before else ""
+
+
+def _look(now: Decimal | None, before: Decimal | None) -> str:
+    if now is None or not before:
+        return ""
+    return "up" if now > before * Decimal("1.05") else "down" if now < before * Decimal("0.95") else ""
