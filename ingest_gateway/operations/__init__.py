@@ -2,18 +2,32 @@
 
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
+from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
+from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
+from ingest_gateway.operations.rejects import NotReplayable, Replayed, replay_reject
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
+from ingest_gateway.store.rejects import RejectUnknown
 
 __all__ = [
     "Command",
     "CommandExpired",
+    "EntryOutcome",
     "GuardVerdict",
+    "HandheldEntry",
+    "HistoryUnusable",
+    "NotReplayable",
     "QueuedCommand",
+    "ReadingBlock",
+    "RejectUnknown",
     "ReleaseGuard",
+    "Replayed",
     "cancel_commands",
+    "load_history",
     "make_due_rollups",
     "mark_batch_due",
     "mark_rollups_due",
     "queue_command",
     "rebuild_rollups",
+    "replay_reject",
+    "take_in_entries",
 ]

@@ -85,7 +85,7 @@ def write(
         batch_id, stored, conflicts = _store(conn, book=book, batch=batch, staged=staged)
     if stored:
         assert batch_id is not None, "what is stored has a batch"
-        _follow_up(conn, book=book, batch_id=batch_id, rows=stored, source=source, now=now)
+        follow_up(conn, book=book, batch_id=batch_id, rows=stored, source=source, now=now)
     refusals = [*batch.refusals, *_conflict_refusals(conflicts, utility_id=book.utility_id)]
     refusals += _take_answers(conn, utility_id=book.utility_id, answers=batch.answers, now=now)
     if refusals:
@@ -150,7 +150,7 @@ def _store_one_by_one(
     return stored, taken
 
 
-def _follow_up(
+def follow_up(
     conn: Connection[TupleRow], *, book: MeterBook, batch_id: int, rows: Sequence[Row], source: str, now: datetime
 ) -> None:
     """Write what follows from stored readings: the batch, the newest of each meter, the event."""

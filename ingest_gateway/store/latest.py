@@ -1,10 +1,11 @@
 """The newest reading of each meter."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, class_row
 
 from ingest_gateway.domain.validation import Baseline, Row
 from ingest_gateway.domain.wire import from_us
@@ -71,3 +72,118 @@ def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequenc
         {"utility_id": utility_id, "meter_ids": list(meter_ids)},
     ).fetchall()
     return {meter_id: Baseline(read_at_us, register) for meter_id, read_at_us, register in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class LatestReading:
+    """A meter's newest reading; what it did not say of register and battery is as the last one said it."""
+
+    meter_id: int
+    read_at: datetime
+    received_at: datetime
+    register: int | None
+    export_register: int | None
+    flow: float | None
+    pressure_kpa: float | None
+    voltage_1_v: float | None
+    voltage_2_v: float | None
+    voltage_3_v: float | None
+    battery_pct: int | None
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRow:
+    """A meter with its newest reading, ready for the operator's table; None where it has sent nothing yet."""
+
+    meter_id: int
+    serial: str
+    kind: str
+    unit: str
+    scale: int
+    interval_s: int
+    point_id: int | None
+    point_number: str | None
+    zone_id: int | None
+    read_at: datetime | None
+    received_at: datetime | None
+    register: int | None
+    flow: float | None
+    pressure_kpa: float | None
+    voltage_1_v: float | None
+    battery_pct: int | None
+    flags: int
+
+
+def of_meters(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[int]) -> list[LatestReading]:
+    """List the newest readings of meters; one that never sent is left out."""
+    with conn.cursor(row_factory=class_row(LatestReading)) as cursor:
+        return cursor.execute(
+            """
+            SELECT meter_id, read_at, received_at, register, export_register, flow, pressure_kpa, voltage_1_v,
+                   voltage_2_v, voltage_3_v, battery_pct, flags
+            FROM meter_latest WHERE utility_id = %(utility_id)s AND meter_id = ANY(%(meter_ids)s) ORDER BY meter_id
+            """,
+            {"utility_id": utility_id, "meter_ids": list(meter_ids)},
+        ).fetchall()
+
+
+def page(
+    conn: Connection[TupleRow], *, utility_id: int, after: str, limit: int, kind: str | None, zone_id: int | None
+) -> list[LatestRow]:
+    """List installed meters by serial, from the one after `after`.
+
+    It joins the registry's tables itself: a page of a city's meters cannot be cut out of a list of all of them.
+    """
+    with conn.cursor(row_factory=class_row(LatestRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT m.meter_id, m.serial, m.kind, m.unit, m.scale, m.interval_s, p.point_id, p.point_number, p.zone_id,
+                   l.read_at, l.received_at, l.register, l.flow, l.pressure_kpa, l.voltage_1_v, l.battery_pct,
+                   coalesce(l.flags, 0) AS flags
+            FROM meter m
+            JOIN installation i ON i.utility_id = m.utility_id AND i.meter_id = m.meter_id AND upper_inf(i.valid)
+            JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
+            LEFT JOIN meter_latest l ON l.utility_id = m.utility_id AND l.meter_id = m.meter_id
+            WHERE m.utility_id = %(utility_id)s AND m.serial > %(after)s
+              AND (%(kind)s::text IS NULL OR m.kind = %(kind)s)
+              AND (%(zone_id)s::bigint IS NULL OR p.zone_id = %(zone_id)s)
+            ORDER BY m.serial LIMIT %(limit)s
+            """,
+            {"utility_id": utility_id, "after": after, "limit": limit, "kind": kind, "zone_id": zone_id},
+        ).fetchall()
+
+
+def advance_from(
+    conn: Connection[TupleRow], *, utility_id: int, batch_id: int, meter_ids: Sequence[int], received_at: datetime
+) -> None:
+    """Move meters' newest readings to the last that one batch stored, for batches that never were rows in Python."""
+    conn.execute(
+        """
+        INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
+                                       pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+        SELECT %(utility_id)s, n.meter_id, n.read_at, %(received_at)s, n.register, n.export_register, n.flow,
+               n.pressure_kpa, n.voltage_1_v, n.voltage_2_v, n.voltage_3_v, n.battery_pct, n.flags
+        FROM unnest(%(meter_ids)s::bigint[]) AS m (meter_id)
+        JOIN LATERAL (
+            SELECT r.meter_id, r.read_at, r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v,
+                   r.voltage_2_v, r.voltage_3_v, r.battery_pct, r.flags
+            FROM own_reading r WHERE r.utility_id = %(utility_id)s AND r.meter_id = m.meter_id
+              AND r.batch_id = %(batch_id)s
+            ORDER BY r.read_at DESC LIMIT 1
+        ) AS n ON true
+        ORDER BY n.meter_id
+        ON CONFLICT (utility_id, meter_id) DO UPDATE
+        SET read_at = excluded.read_at, received_at = excluded.received_at, register = excluded.register,
+            export_register = excluded.export_register, flow = excluded.flow, pressure_kpa = excluded.pressure_kpa,
+            voltage_1_v = excluded.voltage_1_v, voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
+            battery_pct = excluded.battery_pct, flags = excluded.flags
+        WHERE excluded.read_at > l.read_at
+        """,
+        {
+            "utility_id": utility_id,
+            "batch_id": batch_id,
+            "meter_ids": list(meter_ids),
+            "received_at": received_at,
+        },
+    )

@@ -4,12 +4,14 @@ All reads go through the view `own_reading`: it shows the utility of the transac
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.domain.packing import COLUMNS, pack
+from ingest_gateway.domain.packing import COLUMNS, HEADER, TRAILER, pack
 from ingest_gateway.domain.sorting import Key
 from ingest_gateway.domain.validation import Row
 from ingest_gateway.domain.wire import from_us
@@ -26,11 +28,16 @@ def copy(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, rows: It
 
     :raises psycopg.errors.UniqueViolation: if one of them is stored already; the transaction is then of no more use
     """
-    copy_packed(conn, packed=pack(rows, utility_id=utility_id, batch_id=batch_id))
+    copy_packed(conn, parts=[pack(rows, utility_id=utility_id, batch_id=batch_id)])
 
 
-def copy_packed(conn: Connection[TupleRow], *, packed: bytes) -> None:
-    """Store readings that are packed already, straight into the table."""
+def copy_stream(conn: Connection[TupleRow], *, parts: Iterable[bytes]) -> None:
+    """Store readings that are packed already, row by row, without header and trailer."""
+    copy_packed(conn, parts=chain([HEADER], parts, [TRAILER]))
+
+
+def copy_packed(conn: Connection[TupleRow], *, parts: Iterable[bytes]) -> None:
+    """Store what is a COPY stream already, straight into the table."""
     with (
         conn.cursor() as cursor,
         cursor.copy(
@@ -40,7 +47,8 @@ def copy_packed(conn: Connection[TupleRow], *, packed: bytes) -> None:
         """
         ) as stream,
     ):
-        stream.write(packed)
+        for part in parts:
+            stream.write(part)
 
 
 def store_through_stage(
@@ -107,11 +115,48 @@ def is_stored_alike(conn: Connection[TupleRow], *, utility_id: int, row: Row) ->
     return found is not None and found[0]
 
 
+def is_register_stored(conn: Connection[TupleRow], *, utility_id: int, row: Row) -> bool:
+    """Tell whether the reading of this meter and instant is stored with the same register, whatever else it says."""
+    found = conn.execute(
+        """
+        SELECT register IS NOT DISTINCT FROM %(register)s::bigint FROM own_reading
+        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND read_at = %(read_at)s
+        """,
+        _parameters(row, utility_id=utility_id, batch_id=0),
+    ).fetchone()
+    return found is not None and found[0]
+
+
 def record_batch(
     conn: Connection[TupleRow], *, utility_id: int, batch_id: int, received_us: int, source: str, rows: Sequence[Row]
 ) -> None:
     """Write the row that everything after the store follows; `rows` are those that were stored, at least one."""
     instants = [row.read_at_us for row in rows]
+    insert_batch(
+        conn,
+        utility_id=utility_id,
+        batch_id=batch_id,
+        received_at=from_us(received_us),
+        source=source,
+        meter_ids=sorted({row.meter_id for row in rows}),
+        read_from=from_us(min(instants)),
+        read_to=from_us(max(instants)),
+        stored=len(rows),
+    )
+
+
+def insert_batch(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    batch_id: int,
+    received_at: datetime,
+    source: str,
+    meter_ids: list[int],
+    read_from: datetime,
+    read_to: datetime,
+    stored: int,
+) -> None:
     conn.execute(
         """
         INSERT INTO intake_batch (utility_id, batch_id, received_at, source, meter_ids, read_from, read_to, stored)
@@ -121,12 +166,12 @@ def record_batch(
         {
             "utility_id": utility_id,
             "batch_id": batch_id,
-            "received_at": from_us(received_us),
+            "received_at": received_at,
             "source": source,
-            "meter_ids": sorted({row.meter_id for row in rows}),
-            "read_from": from_us(min(instants)),
-            "read_to": from_us(max(instants)),
-            "stored": len(rows),
+            "meter_ids": meter_ids,
+            "read_from": read_from,
+            "read_to": read_to,
+            "stored": stored,
         },
     )
 

@@ -1,0 +1,91 @@
+"""Refused messages, sent through intake again after what stood in their way was mended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.books import read_book
+from ingest_gateway.domain import decoders
+from ingest_gateway.domain.decoders import Bridge
+from ingest_gateway.domain.meters import MeterBook
+from ingest_gateway.domain.sorting import Sorter
+from ingest_gateway.domain.validation import Baseline, Limits
+from ingest_gateway.domain.wire import Refused, instant_us
+from ingest_gateway.operations.intake import write
+from ingest_gateway.store import latest, rejects
+from registry import queries as registry
+
+TIME_LAPSE_RATE = 5_000.0
+
+
+class NotReplayable(Exception):
+    """A refused message cannot be sent through intake again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a refused message, in readings; what was refused again is kept under its reason."""
+
+    stored: int
+    duplicates: int
+    rejected: int
+
+
+def replay_reject(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    reject_id: int,
+    accept_backwards: bool,
+    at: datetime,
+    wmbus_sender: str = "wmbus-bridge",
+) -> Replayed:
+    """Send one refused message through intake again; twice is harmless.
+
+    `accept_backwards` stores a register that fell, because someone looked and said that it is true.
+
+    :raises RejectUnknown: if there is no such message
+    :raises NotReplayable: if it was too long to be kept whole, came from a handheld, or still cannot be read
+    """
+    kept = rejects.lock(conn, utility_id=utility_id, reject_id=reject_id)
+    if kept.payload_bytes > len(kept.payload):
+        raise NotReplayable(
+            f"message {reject_id} had {kept.payload_bytes} bytes and only {len(kept.payload)} were kept"
+        )
+    book = _book(conn, utility_id=utility_id)
+    bridge = Bridge(utility=book.code, sender=wmbus_sender)
+    try:
+        telegram = decoders.decode(topic=kept.topic, payload=kept.payload, wmbus=bridge, max_bytes=len(kept.payload))
+    except Refused as error:
+        raise NotReplayable(f"message {reject_id} still cannot be read: {error}") from error
+    if telegram.utility != book.code:
+        raise NotReplayable(f"message {reject_id} is for the utility {telegram.utility!r} and not for {book.code!r}")
+    limits = Limits.at(instant_us(at), rate=TIME_LAPSE_RATE)
+    baselines = _StoredBaselines(conn, utility_id=utility_id)
+    sorter = Sorter(book=book, limits=limits, baselines=baselines, accept_backwards=accept_backwards)
+    sorter.add(telegram, origin=0)
+    sorter.sorted.numbered.clear()  # its number was noted when it came
+    taken = write(conn, book=book, batch=sorter.sorted, source="mqtt", staged=None, now=at)
+    rejects.mark_replayed(conn, utility_id=utility_id, reject_id=reject_id, at=at)
+    return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
+
+
+def _book(conn: Connection[TupleRow], *, utility_id: int) -> MeterBook:
+    utility = next(one for one in registry.utilities(conn) if one.utility_id == utility_id)
+    return read_book(conn, utility=utility)
+
+
+class _StoredBaselines:
+    """The newest stored register of a meter, read each time."""
+
+    def __init__(self, conn: Connection[TupleRow], *, utility_id: int) -> None:
+        self._conn = conn
+        self._utility_id = utility_id
+
+    def of(self, meter_id: int) -> Baseline | None:
+        return latest.baselines(self._conn, utility_id=self._utility_id, meter_ids=[meter_id]).get(meter_id)
+
+    def fresh(self, meter_id: int) -> Baseline | None:
+        return self.of(meter_id)

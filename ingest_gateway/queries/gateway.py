@@ -1,0 +1,52 @@
+"""How the gateway fares, what it refused, and what became of commands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.store import commands, rejects, sequences
+from ingest_gateway.store.commands import MeterCommand
+from ingest_gateway.store.rejects import RejectedMessage
+from ingest_gateway.store.sequences import SenderGap
+from kernel.heartbeat import heartbeats
+
+GAPS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """What the gateway last said of itself (`seen_at` in wall time, None: never), and what it keeps in the database."""
+
+    seen_at: datetime | None
+    health: Mapping[str, Any]
+    rejected: Mapping[str, int]
+    gaps: tuple[SenderGap, ...]
+
+
+def gateway_health(conn: Connection[TupleRow], *, utility_id: int) -> GatewayHealth:
+    """Tell how the gateway fares: its heartbeat, refused readings by reason, senders with numbers missing."""
+    beat = next((one for one in heartbeats(conn) if one.process == "gateway"), None)
+    return GatewayHealth(
+        seen_at=None if beat is None else beat.seen_at,
+        health={} if beat is None else beat.health,
+        rejected=rejects.counts(conn, utility_id=utility_id),
+        gaps=tuple(sequences.gaps(conn, utility_id=utility_id, limit=GAPS_SHOWN)),
+    )
+
+
+def rejected_page(
+    conn: Connection[TupleRow], *, utility_id: int, before: int | None, limit: int, reason: str | None = None
+) -> list[RejectedMessage]:
+    """List refused messages, the last made first; `before` is the last reject_id of the page before."""
+    return rejects.page(conn, utility_id=utility_id, before=before, limit=limit, reason=reason)
+
+
+def commands_of_meter(
+    conn: Connection[TupleRow], *, utility_id: int, meter_id: int, limit: int = 50
+) -> list[MeterCommand]:
+    """List a meter's commands, the last first."""
+    return commands.of_meter(conn, utility_id=utility_id, meter_id=meter_id, limit=limit)
