@@ -6,15 +6,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
 from suiden import settings
-from suiden.settings import GatewaySettings, ProcessSettings, Surface, WebSettings
+from suiden.settings import BrokerSettings, ProcessSettings
+
+if TYPE_CHECKING:
+    from simulators.faults import FaultKind
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +80,7 @@ def gateway() -> None:
 
     logs.set_up(process="gateway")
     with _stop_on_signal() as stop:
-        workers.run_gateway(settings.load(GatewaySettings), stop=stop)
+        workers.run_gateway(settings.load(BrokerSettings), stop=stop)
 
 
 @app.command()
@@ -108,14 +113,56 @@ def migrate_command() -> None:
     out.print(f"applied {len(applied)}: {', '.join(applied)}" if applied else "the database is up to date")
 
 
+@app.command(name="secrets")
+def secrets_command(
+    folder: Annotated[Path, typer.Argument(help="where the files go, such as deploy/secrets")],
+    town: Annotated[bool, typer.Option(help="with logins for the simulated town's meters")] = True,
+    database_host: Annotated[str, typer.Option(help="where the services find PostgreSQL")] = "database:5432",
+    broker_host: Annotated[str, typer.Option(help="where the services find the broker")] = "broker:1883",
+) -> None:
+    """Make the passwords and login files of an installation; what is there already stays."""
+    from suiden import founding, secret_files
+
+    names = founding.sender_names() if town else ()
+    made = secret_files.make(folder, sender_names=names, database_host=database_host, broker_host=broker_host)
+    out.print(f"made {', '.join(made)} in {folder}" if made else f"all files are in {folder} already")
+
+
+@app.command()
+def found(
+    code: Annotated[str, typer.Argument(help="short name in addresses and topics, such as hinode")],
+    name: Annotated[str, typer.Argument(help="the utility's name as customers know it")],
+    time_zone: Annotated[str, typer.Option(help="as in Asia/Tokyo")] = "Asia/Tokyo",
+    currency: Annotated[str, typer.Option(help="as in JPY")] = "JPY",
+    locale: Annotated[str, typer.Option(help="language of its people")] = "ja",
+    password: Annotated[
+        str, typer.Option(prompt="Password of the login `admin`", confirmation_prompt=True, hide_input=True)
+    ] = "",
+) -> None:
+    """Found a utility: its rights, the tariffs that come with Suiden, and the login `admin`. Time runs as on the wall."""
+    from suiden import founding
+
+    utility_id = founding.found_empty(
+        settings.load(ProcessSettings).database_url,
+        code=code,
+        name=name,
+        time_zone=time_zone,
+        currency=currency,
+        locale=locale,
+        admin_password=password,
+    )
+    out.print(f"founded {name} as utility {utility_id}; sign in as `admin`")
+
+
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="print a list of findings as JSON")] = False,
+    part: Annotated[str | None, typer.Option(help="look at one part only, such as gateway")] = None,
 ) -> None:
     """Check every part and say what to do; exit 0 only when all is well."""
     from suiden import doctor as examination
 
-    findings = examination.examine()
+    findings = examination.examine(part=part)
     if as_json:
         sys.stdout.write(json.dumps([finding.as_dict() for finding in findings], ensure_ascii=False, indent=2) + "\n")
     else:
@@ -124,12 +171,17 @@ def doctor(
 
 
 @simulate.command(name="run")
-def simulate_run() -> None:
+def simulate_run(
+    found: Annotated[
+        bool, typer.Option("--found", help="found the town's utility first, in a database without one")
+    ] = False,
+) -> None:
     """Run the town's meters, people, bank and card provider against a running installation."""
     from suiden import workers
 
     logs.set_up(process="town")
-    workers.run_town()
+    with _stop_on_signal() as stop:
+        workers.run_town(found=found, stop=stop)
 
 
 Zone = Annotated[str, typer.Argument(help="a zone of the water network, such as W2")]
@@ -167,7 +219,7 @@ def swell(transformer: Transformer) -> None:
     _throw(kind="swell", place=transformer)
 
 
-def _throw(*, kind: str, place: str) -> None:
+def _throw(*, kind: "FaultKind", place: str) -> None:
     from suiden import workers
 
     out.print(workers.throw_fault(kind=kind, place=place))

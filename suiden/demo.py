@@ -69,7 +69,7 @@ def run(*, port: int, rate: float, fresh: bool, console: Console) -> None:
             say(f"database: applied {name}")
         with psycopg.connect(servers.database_url) as conn:
             if not founding.is_founded(conn):
-                founding.found(servers.database_url, data_dir=data_dir, say=say)
+                founding.found(servers.database_url, say=say)
             if stop.is_set():
                 return
             stack.enter_context(_running_clock(servers.database_url, rate=rate, say=say))
@@ -94,7 +94,9 @@ def running_servers() -> dict[str, str]:
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise NotPossibleHere("no demo runs here: start one with `make demo`, or set DATABASE_URL and MQTT_URL") from error
+        raise NotPossibleHere(
+            "no demo runs here: start one with `make demo`, or set DATABASE_URL and MQTT_URL"
+        ) from error
 
 
 def _start_servers(stack: ExitStack, *, data_dir: Path, say: Say) -> Servers:
@@ -137,6 +139,7 @@ def _start_processes(supervisor: Supervisor, *, servers: Servers, port: int, dat
     town = {
         **shared,
         "SUIDEN_METER_PASSWORD": servers.sender_password,
+        "SUIDEN_ROBOT_PASSWORD": founding.DEMO_PASSWORD,
         "SUIDEN_WEB_URL": f"http://127.0.0.1:{port}",
         "SUIDEN_CARD_PORT": str(card_port),
     }
@@ -172,7 +175,9 @@ def _wait_for_page(port: int, *, supervisor: Supervisor, stop: threading.Event) 
         except (URLError, OSError):
             supervisor.watch()
         if time.monotonic() > deadline_s:
-            raise NotPossibleHere(f"the first page did not come in {READY_TIMEOUT_S:.0f} s: see {supervisor.log_path('serve')}")
+            raise NotPossibleHere(
+                f"the first page did not come in {READY_TIMEOUT_S:.0f} s: see {supervisor.log_path('serve')}"
+            )
         stop.wait(0.1)
 
 
@@ -181,10 +186,14 @@ def _print_address(console: Console, *, port: int, started_s: float, rate: float
     for login in founding.DEMO_LOGINS:
         table.add_row(f"[bold]{login.login_name}[/]", founding.DEMO_PASSWORD, login.hint)
     console.print()
-    console.print(f"  Suiden runs at [bold link]http://127.0.0.1:{port}[/]   (ready after {time.monotonic() - started_s:.0f} s)")
+    console.print(
+        f"  Suiden runs at [bold link]http://127.0.0.1:{port}[/]   (ready after {time.monotonic() - started_s:.0f} s)"
+    )
     console.print("  Sign in as one of these; the password stands beside the name:")
     console.print(table)
-    console.print(f"  One day passes in {86_400 / rate:.0f} s. Ctrl-C stops everything; the next start goes on from there.")
+    console.print(
+        f"  One day passes in {86_400 / rate:.0f} s. Ctrl-C stops everything; the next start goes on from there."
+    )
     console.print("  Throw in a fault from another terminal: [bold].venv/bin/suiden simulate burst W2[/]\n")
 
 
@@ -196,7 +205,9 @@ def _remember(data_dir: Path, *, servers: Servers, port: int) -> None:
 
 def _forget(data_dir: Path, *, console: Console) -> None:
     if os.environ.get("DATABASE_URL"):
-        raise NotPossibleHere("--fresh forgets only the embedded database: empty the database that DATABASE_URL names yourself")
+        raise NotPossibleHere(
+            "--fresh forgets only the embedded database: empty the database that DATABASE_URL names yourself"
+        )
     if data_dir.exists():
         console.print(f"forgetting the town in {data_dir}")
         shutil.rmtree(data_dir)
@@ -208,7 +219,9 @@ def _refuse_a_taken_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise NotPossibleHere(f"port {port} is taken ({error.strerror}): stop what uses it, or `make demo PORT=9000`") from error
+            raise NotPossibleHere(
+                f"port {port} is taken ({error.strerror}): stop what uses it, or `make demo PORT=9000`"
+            ) from error
 
 
 def _kept_secret(data_dir: Path, name: str) -> str:

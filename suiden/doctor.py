@@ -115,10 +115,14 @@ def _database(database_url: str) -> Iterable[Finding]:
         return
     try:
         with psycopg.connect(database_url, connect_timeout=int(TIMEOUT_S)) as conn:
-            yield Finding("database", "well", f"PostgreSQL {conn.info.server_version // 10000} answers at {conn.info.host}")
+            yield Finding(
+                "database", "well", f"PostgreSQL {conn.info.server_version // 10000} answers at {conn.info.host}"
+            )
             pending = migrate.pending(database_url)
             if pending:
-                yield Finding("schema", "ill", f"{len(pending)} migrations wait, first {pending[0]}", "run `suiden migrate`")
+                yield Finding(
+                    "schema", "ill", f"{len(pending)} migrations wait, first {pending[0]}", "run `suiden migrate`"
+                )
                 return
             yield Finding("schema", "well", f"up to date; readings are kept by engine {_engine(conn)}")
             yield from _clock(conn)
@@ -142,9 +146,13 @@ def _clock(conn: Connection[TupleRow]) -> Iterable[Finding]:
         yield Finding("clock", "ill", "utility time was never set", "found a utility: `suiden found`, or `make demo`")
         return
     if anchor.running:
-        yield Finding("clock", "well", f"{anchor.at(clock.wall_now()):%Y-%m-%d %H:%M} UTC, {anchor.rate:g} times the wall clock")
+        yield Finding(
+            "clock", "well", f"{anchor.at(clock.wall_now()):%Y-%m-%d %H:%M} UTC, {anchor.rate:g} times the wall clock"
+        )
     else:
-        yield Finding("clock", "ill", f"stands still at {anchor.utility_anchor:%Y-%m-%d %H:%M} UTC", "start the processes again")
+        yield Finding(
+            "clock", "ill", f"stands still at {anchor.utility_anchor:%Y-%m-%d %H:%M} UTC", "start the processes again"
+        )
 
 
 def _processes(conn: Connection[TupleRow]) -> Iterable[Finding]:
@@ -157,9 +165,16 @@ def _processes(conn: Connection[TupleRow]) -> Iterable[Finding]:
         silent = clock.wall_now() - beat.seen_at
         ills = [str(key) for key, state in beat.health.items() if state is False]
         if silent > timedelta(seconds=STALE_S):
-            yield Finding(name, "ill", f"silent for {silent.total_seconds():.0f} s", f"start it: `suiden {name}`; see its log")
+            yield Finding(
+                name, "ill", f"silent for {silent.total_seconds():.0f} s", f"start it: `suiden {name}`; see its log"
+            )
         elif ills:
-            yield Finding(name, "ill", f"says that this is not so: {', '.join(ills)}", "see its log, and the parts above and below")
+            yield Finding(
+                name,
+                "ill",
+                f"says that this is not so: {', '.join(ills)}",
+                "see its log, and the parts above and below",
+            )
         else:
             yield Finding(name, "well", f"seen {max(silent.total_seconds(), 0):.0f} s ago")
 
@@ -170,7 +185,9 @@ def _events(conn: Connection[TupleRow]) -> Iterable[Finding]:
     failed = conn.execute("SELECT count(*) FROM event_failure WHERE resolved_at IS NULL").fetchone()
     count = failed[0] if failed else 0
     if count:
-        yield Finding("events", "ill", f"{count} events could not be handled", "see the table event_failure and the checker's log")
+        yield Finding(
+            "events", "ill", f"{count} events could not be handled", "see the table event_failure and the checker's log"
+        )
     elif most > BACKLOG_AT_MOST:
         yield Finding("events", "ill", f"{most} events wait", "the checker is behind: give it time, or see its log")
     else:
@@ -182,11 +199,16 @@ def _invariants(conn: Connection[TupleRow]) -> Iterable[Finding]:
     broken = [result for result in results if result.violations]
     for result in broken:
         yield Finding(
-            "books", "ill", f"{result.name}: {result.violations}, such as {result.example}", "stop bill runs and ask for help"
+            "books",
+            "ill",
+            f"{result.name}: {result.violations}, such as {result.example}",
+            "stop bill runs and ask for help",
         )
     if not broken:
         seen = f"{len(results)} standing checks find nothing" if results else "standing checks have not run yet"
-        yield Finding("books", "well" if results else "unknown", seen, "" if results else "start `suiden scheduler`; look again")
+        yield Finding(
+            "books", "well" if results else "unknown", seen, "" if results else "start `suiden scheduler`; look again"
+        )
 
 
 def _broker(mqtt_url: str) -> Finding:
@@ -197,7 +219,9 @@ def _broker(mqtt_url: str) -> Finding:
     try:
         socket.create_connection((host, port), timeout=TIMEOUT_S).close()
     except OSError as error:
-        return Finding("broker", "ill", f"{host}:{port}: {error}", "start the MQTT broker, and look whether MQTT_URL is right")
+        return Finding(
+            "broker", "ill", f"{host}:{port}: {error}", "start the MQTT broker, and look whether MQTT_URL is right"
+        )
     return Finding("broker", "well", f"answers at {host}:{port}")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,8 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from kernel.settings import read_secret_files
 
 ROOT = Path(__file__).resolve().parent.parent
-Surface = Literal["customer", "staff", "handheld", "all"]
-T = TypeVar("T", bound="ProcessSettings")
+T = TypeVar("T", bound=BaseSettings)
 
 
 class SettingMissing(Exception):
@@ -27,40 +26,14 @@ class ProcessSettings(BaseSettings):
     data_dir: Path = Field(
         default=ROOT / ".suiden", alias="SUIDEN_DATA_DIR", description="folder for files from and to banks, and logs"
     )
-    utility: str = Field(default="hinode", alias="SUIDEN_UTILITY", description="code of the utility that pages show")
-    metrics_port: int = Field(
-        default=0, alias="SUIDEN_METRICS_PORT", description="port for /metrics, /healthz and /readyz; 0 opens none"
-    )
 
 
-class GatewaySettings(ProcessSettings):
-    """What the gateway needs beside."""
+class BrokerSettings(ProcessSettings):
+    """What a process on the broker needs beside."""
 
     mqtt_url: str = Field(description="broker address: mqtt://user:password@host:port, or mqtts://… for TLS")
     client_id: str = Field(
         default="suiden-gateway", alias="SUIDEN_GATEWAY_ID", description="stable MQTT client id of this worker"
-    )
-
-
-class WebSettings(ProcessSettings):
-    """What the web application needs beside."""
-
-    host: str = Field(
-        default="127.0.0.1", alias="SUIDEN_HOST", description="address that the web application listens on"
-    )
-    port: int = Field(default=8080, description="port that the web application listens on")
-    surface: Surface = Field(
-        default="all", alias="SUIDEN_SURFACE", description="which pages are served: customer, staff, handheld or all"
-    )
-    demo: bool = Field(default=False, alias="SUIDEN_DEMO", description="the sign-in page shows the demo's logins")
-    card_url: str = Field(
-        default="", alias="SUIDEN_CARD_URL", description="address of the card provider; empty: no cards"
-    )
-    card_secret: str = Field(
-        default="", alias="SUIDEN_CARD_SECRET", description="key by which the card provider signs its webhooks"
-    )
-    public_url: str = Field(
-        default="", alias="SUIDEN_PUBLIC_URL", description="address under which customers reach the web application"
     )
 
 

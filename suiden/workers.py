@@ -5,38 +5,39 @@ import os
 import threading
 
 import psycopg
-import uvicorn
+import structlog
 
 from customer_app.app import create_app
+from customer_app.server import Server
+from customer_app.settings import WebSettings
 from ingest_gateway import gateway
 from kernel import clock
-from kernel.clock import UtilityClock
+from kernel.clock import Anchor, ClockNotSet, UtilityClock
 from kernel.database import open_pool
 from kernel.metrics import Metrics
 from rating_engine import operations as rating
-from suiden import demo
-from suiden.settings import GatewaySettings, ProcessSettings, WebSettings, load
+from simulators import control
+from simulators import run as town_process
+from simulators.faults import FaultImpossible, FaultKind
+from simulators.settings import TownSettings
+from suiden import demo, founding
+from suiden.errors import NotPossibleHere
+from suiden.settings import BrokerSettings, ProcessSettings, load
 
-GRACE_S = 3
+log = structlog.get_logger()
+
+CLOCK_WAIT_S = 1.0
 
 
 def serve(settings: WebSettings) -> None:
     """Serve pages until SIGINT or SIGTERM; live streams are closed first."""
     pool = open_pool(settings.database_url, role="suiden_app", process="web", max_size=16)
     app = create_app(settings, pool=pool, clock=UtilityClock(pool), metrics=Metrics())
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        timeout_graceful_shutdown=GRACE_S,
-        server_header=False,
-    )
-    uvicorn.Server(config).run()
+    Server(app, host=settings.host, port=settings.port).run()
     pool.close()
 
 
-def run_gateway(settings: GatewaySettings, *, stop: threading.Event) -> None:
+def run_gateway(settings: BrokerSettings, *, stop: threading.Event) -> None:
     """Take readings in until `stop`; a suspension leaves only with the word of collections."""
     gateway.run(
         database_url=settings.database_url,
@@ -45,3 +46,58 @@ def run_gateway(settings: GatewaySettings, *, stop: threading.Event) -> None:
         release_guard=rating.release_guard,
         stop=stop,
     )
+
+
+def run_town(*, found: bool, stop: threading.Event) -> None:
+    """Let the demo's town live until `stop`; `found` makes its utility first, where the database has none.
+
+    The town speaks only what real meters and people speak. The database is asked for one thing, by us and not by the
+    town: what time it is, as a real meter would ask its network.
+    """
+    settings = load(ProcessSettings)
+    if found:
+        _found_once(settings.database_url)
+    anchor = _wait_for_clock(settings.database_url, stop=stop)
+    if anchor is None:
+        return
+    os.environ["SUIDEN_CLOCK"] = json.dumps(
+        {
+            "wall_anchor": anchor.wall_anchor.isoformat(),
+            "utility_anchor": anchor.utility_anchor.isoformat(),
+            "rate": anchor.rate,
+        }
+    )
+    os.environ["SUIDEN_TOWN_SEED"] = str(founding.TOWN_SEED)
+    os.environ["SUIDEN_TOWN_START"] = founding.STARTS_ON.isoformat()
+    town_process.run(load(TownSettings), stop=stop)
+
+
+def throw_fault(*, kind: FaultKind, place: str) -> str:
+    """Break something in the running town; tell what broke and where.
+
+    :raises NotPossibleHere: if no town runs, or it has no such place
+    """
+    mqtt_url = os.environ.get("MQTT_URL") or demo.running_servers()["mqtt_url"]
+    try:
+        return control.send_fault(mqtt_url, fault=kind, place=place)
+    except (FaultImpossible, control.TownSilent) as error:
+        raise NotPossibleHere(str(error)) from error
+
+
+def _found_once(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        is_founded = founding.is_founded(conn)
+    if not is_founded:
+        founding.found(database_url, say=lambda text: log.info("founding", step=text))
+        with psycopg.connect(database_url) as conn:
+            clock.resume(conn, rate=1.0)
+
+
+def _wait_for_clock(database_url: str, *, stop: threading.Event) -> Anchor | None:
+    while not stop.is_set():
+        try:
+            with psycopg.connect(database_url) as conn:
+                return clock.load(conn)
+        except (ClockNotSet, psycopg.OperationalError):
+            stop.wait(CLOCK_WAIT_S)
+    return None

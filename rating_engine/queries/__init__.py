@@ -28,6 +28,7 @@ from rating_engine.queries.labels import MESSAGES as LINE_MESSAGES
 from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
 from rating_engine.queries.payments import PaymentView, card_intent, payments_of_account, pending_payments
+from rating_engine.queries.receivables import Receivable, open_bills_of_all
 from rating_engine.store.arrears import AgeRow, ArrearsRow
 from rating_engine.store.bill_reads import BilledTotal, BillSummary
 from rating_engine.store.bill_runs import BillRunRow
@@ -58,6 +59,7 @@ __all__ = [
     "OwedPart",
     "OwedSummary",
     "PaymentView",
+    "Receivable",
     "Rerating",
     "SupplyExplanation",
     "SuspensionView",
@@ -75,6 +77,7 @@ __all__ = [
     "line_message",
     "line_text",
     "open_bills",
+    "open_bills_of_all",
     "owed_by_account",
     "payments_of_account",
     "pending_payments",

@@ -1,6 +1,7 @@
 """What others may do to the registry."""
 
 from registry.domain.audit import AnchorUnreadable, AuditAnchor, AuditFinding, AuditVerdict
+from registry.domain.rights import RoleName
 from registry.domain.sign_in import NewSession, SignedIn, SignInRefused
 from registry.operations.auditing import audit_anchor, link_audit, record_audit, verify_audit
 from registry.operations.founding import TimeZoneUnknown, found_utility, load_book
@@ -60,6 +61,7 @@ __all__ = [
     "NewNotice",
     "NewSession",
     "PointHasMeter",
+    "RoleName",
     "SignInRefused",
     "SignedIn",
     "TimeZoneUnknown",
