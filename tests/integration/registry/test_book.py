@@ -235,3 +235,10 @@ def test_what_is_not_there_says_so(hinode: Town, ask: str, refusal: type[Excepti
 def test_a_book_holds_as_many_rows_as_it_says(hinode: Town) -> None:
     assert len(queries.known_meters(hinode.conn, utility_id=hinode.utility_id)) == len(BOOK.meters)
     assert len(queries.zones(hinode.conn, utility_id=hinode.utility_id)) == len(BOOK.zones)
+
+
+def test_numbers_that_people_know_lead_to_ids(hinode: Town) -> None:
+    found = queries.account_ids(hinode.conn, utility_id=hinode.utility_id, numbers=["A-0001", "A-9999"])
+    assert found == {"A-0001": hinode.id_of("account", "A-0001")}
+    found = queries.party_ids(hinode.conn, utility_id=hinode.utility_id, numbers=["P-0002"])
+    assert found == {"P-0002": hinode.id_of("party", "P-0002")}

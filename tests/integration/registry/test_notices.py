@@ -151,3 +151,28 @@ def test_only_the_partys_own_channel_is_removed(town: Town) -> None:
         operations.remove_channel(
             town.conn, utility_id=town.utility_id, party_id=town.id_of("party", "P-0002"), channel_id=channel.channel_id
         )
+
+
+def test_many_notices_are_written_at_once_and_each_once(town: Town) -> None:
+    given = [
+        operations.NewNotice(town.id_of("party", party), None, "bill.issued", "bill:1", {"名": party})
+        for party in ("P-0001", "P-0002")
+    ]
+    assert tell(town) is not None
+    assert operations.write_notices(town.conn, utility_id=town.utility_id, notices=given, at=NOW) == 1
+    assert operations.write_notices(town.conn, utility_id=town.utility_id, notices=given, at=NOW) == 0
+    hanako = town.id_of("party", "P-0002")
+    (notice,) = queries.notices_of_party(town.conn, utility_id=town.utility_id, party_id=hanako)
+    assert notice.parameters == {"名": "P-0002"}
+    assert queries.notice(town.conn, utility_id=town.utility_id, party_id=hanako, notice_id=notice.notice_id) == notice
+    (delivery,) = queries.deliveries_of_notice(town.conn, utility_id=town.utility_id, notice_id=notice.notice_id)
+    assert (delivery.channel, delivery.state) == ("web", "delivered")
+
+
+def test_one_partys_notice_is_not_read_by_another(town: Town) -> None:
+    notice_id = tell(town)
+    assert notice_id is not None
+    with pytest.raises(queries.NoticeUnknown):
+        queries.notice(
+            town.conn, utility_id=town.utility_id, party_id=town.id_of("party", "P-0002"), notice_id=notice_id
+        )

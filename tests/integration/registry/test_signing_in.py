@@ -1,11 +1,14 @@
 """Signing in, sessions and rights, as the web application does it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from registry import operations, queries
 from registry.domain import sign_in as rules
+from registry.domain.rights import RoleName
 from registry.operations import NewSession, SignedIn, SignInRefused
 
 from .conftest import Town, act_as_web, found
@@ -19,10 +22,11 @@ PASSWORD = "suiden"
 @pytest.fixture
 def town(hinode: Town) -> Town:
     """Hinode with a login for the office and one for a customer, seen as the web application sees it."""
-    for name, role, party in (("office", "office", None), ("customer", "customer", hinode.id_of("party", "P-0001"))):
+    logins: list[tuple[RoleName, int | None]] = [("office", None), ("customer", hinode.id_of("party", "P-0001"))]
+    for name, party_id in logins:
         operations.add_login(
             hinode.conn, utility_id=hinode.utility_id, login_name=name, display_name=name, password=PASSWORD,
-            roles=[role], party_id=party, locale="ja",
+            roles=[name], party_id=party_id, locale="ja",
         )  # fmt: skip
     act_as_web(hinode.conn, utility_id=hinode.utility_id)
     return hinode
@@ -248,3 +252,24 @@ def test_logins_are_listed_with_their_roles_and_without_their_secrets(town: Town
         ("office", ("office",)),
     ]
     assert "argon2" not in repr(logins)
+
+
+def test_guessing_in_parallel_gets_no_more_tries(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        town = found(conn, "hinode")
+        operations.add_login(
+            conn, utility_id=town.utility_id, login_name="office", display_name="x", password=PASSWORD,
+            roles=["office"], locale="ja",
+        )  # fmt: skip
+
+    def guess(_: int) -> str:
+        with psycopg.connect(database_url) as conn:
+            act_as_web(conn, utility_id=town.utility_id)
+            answer = attempt(Town(conn, town.utility_id), password="wrong")
+            assert isinstance(answer, SignInRefused)
+            return answer.reason
+
+    with ThreadPoolExecutor(max_workers=6) as guessers:
+        reasons = list(guessers.map(guess, range(rules.FAILURES_PER_LOGIN + 5)))
+    assert reasons.count("wrong_name_or_password") == rules.FAILURES_PER_LOGIN
+    assert reasons.count("too_many_failures") == 5
