@@ -7,7 +7,7 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.commands import GuardVerdict, QueuedCommand
+from ingest_gateway.operations import GuardVerdict, QueuedCommand
 from rating_engine.domain import suspension_guards as rules
 from rating_engine.domain.collections import UnpaidBill
 from rating_engine.domain.collections_policy import CollectionPolicy
