@@ -28,6 +28,8 @@ REPAIRED_BY: dict[str, tuple[FaultKind, ...]] = {
     "voltage_low": ("sag",),
     "voltage_high": ("swell",),
 }
+# A ticket that says nothing of these was opened by people: whatever is broken there is mended.
+ALL_KINDS: tuple[FaultKind, ...] = ("burst", "leak", "stuck", "sag", "swell")
 
 
 class FaultImpossible(ValueError):
@@ -116,7 +118,7 @@ def by_script_and_chance(town: Town, *, known: Places, hour: int, first_hour: in
 def is_repaired(fault: Fault, *, kind: str, zone: str | None, point: str | None, serial: str | None,
                 known: Places) -> bool:  # fmt: skip
     """Tell whether finished work of a ticket ends a fault: it must fit by kind and by place."""
-    if fault.kind not in REPAIRED_BY.get(kind, ()):
+    if fault.kind not in REPAIRED_BY.get(kind, ALL_KINDS):
         return False
     match fault.kind:
         case "burst":

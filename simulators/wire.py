@@ -11,7 +11,7 @@ WINDOW = 20  # sent and not acknowledged at one time
 RESEND_AFTER_S = 20.0  # wall time; doubled each time up to the longest
 RESEND_LONGEST_S = 300.0
 MISSING_AFTER_S = 2.0  # what is called missing may still be under way
-MOST_KEPT = 2_000
+MOST_KEPT = 1_000
 
 
 class MessageUnusable(ValueError):

@@ -82,7 +82,7 @@ class World:
         self._offset += counted - wanted
         self._used = used
         state.offsets = {self.serials[at]: int(self._offset[at]) for at in np.nonzero(self._offset)[0]}
-        read = self._read(drawn=drawn, counted=counted)
+        read = self._read(drawn)
         self._remember(read)
         return read
 
@@ -132,7 +132,7 @@ class World:
         self._memory = {read.hour: read for read in reads}
 
     def _flows(self, wanted: Ints) -> tuple[Ints, Ints]:
-        """Tell what flows in this hour, and what the meters count of it."""
+        """Tell what flows in this hour, and what meters count of it: a stuck one feels it and counts nothing."""
         flow = wanted.copy()
         for fault in self.state.faults:
             if fault.kind == "leak":
@@ -146,7 +146,7 @@ class World:
                 counted[self._column[fault.place]] = 0
         return flow, counted
 
-    def _read(self, *, drawn: Ints, counted: Ints) -> HourRead:
+    def _read(self, drawn: Ints) -> HourRead:
         state, laid, water = self.state, self._laid, self._laid.water_count
         hours = np.array([state.hour])
         bursts = {fault.place: fault.size for fault in state.faults if fault.kind == "burst"}
@@ -161,7 +161,7 @@ class World:
         return HourRead(
             hour=state.hour,
             register=(laid.opening + self._used + self._offset) % self._ends,
-            flow=counted.astype(np.float64),
+            flow=flow[0],
             pressure_kpa=np.where(self._has_sensor, pressure, np.nan).round(1),
             voltage_v=volts.round(1),
             battery_pct=measures.battery_pct(laid, hours=hours)[0],

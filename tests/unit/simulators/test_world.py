@@ -75,9 +75,10 @@ def test_a_closed_valve_or_relay_freezes_the_register_at_no_flow(world: World, s
     assert lived(world, 30)[-1].register[column] > before.register[column]
 
 
-def test_a_stuck_meter_counts_nothing_and_its_neighbours_go_on(world: World) -> None:
+def test_a_stuck_meter_feels_the_flow_counts_nothing_and_its_neighbours_go_on(world: World) -> None:
     world.break_down(Fault("stuck", "W-0002", 1.0, 0))
     reads = lived(world, 48)
+    assert sum(read.flow[world.column("W-0002")] for read in reads) > 0
     assert reads[0].register[world.column("W-0002")] == reads[-1].register[world.column("W-0002")]
     assert reads[0].register[world.column("W-0003")] < reads[-1].register[world.column("W-0003")]
 
@@ -145,5 +146,6 @@ def test_finished_work_ends_the_fault_it_was_done_for_and_no_other(world: World)
     assert ends(leak, "continuous_flow", zone="W1", point=leak.place)
     assert not ends(leak, "continuous_flow", zone="W1", point="1000002")
     assert not ends(leak, "stuck_meter", zone="W1", point=leak.place)
+    assert ends(leak, "reported_by_phone", point=leak.place)
     assert ends(burst, "pressure_low", zone="W1")
     assert not ends(burst, "pressure_low", zone="W2")
