@@ -1,5 +1,6 @@
 """The bank and the utility read each other's files, though neither uses the other's code."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,6 @@ def test_the_utility_reads_what_the_bank_answers_to_its_request(little: Town, tm
     (answer,) = bank.look(now=datetime(2026, 4, 28, tzinfo=UTC))
 
     told = zengin.decode_result(answer.read_bytes())
-    assert [zengin.without_result(r) for r in told.records] == [zengin.without_result(r) for r in asked.records]
+    assert [replace(record, result="0") for record in told.records] == list(records)
     assert [r.customer_number.lstrip("0") for r in told.records if r.result == "1"] == [poor]
     assert {r.result for r in told.records} == {"0", "1"}
