@@ -14,7 +14,7 @@ def test_the_utility_reads_what_the_bank_answers_to_its_request(little: Town, tm
         zengin.DebitRecord(
             bank_code=m.bank_code, bank_name=m.bank_name, branch_code=m.branch_code, branch_name=m.branch_name,
             account_type=m.kind, account_number=m.number, holder=m.holder, amount_minor=1_000 + number,
-            new_code="0", customer_number=m.account_number,
+            new_code="0", customer_number=m.account_number.zfill(20),
         )
         for number, m in enumerate(little.mandates)
     )  # fmt: skip
