@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import psycopg
-from psycopg import Connection, conninfo
+from psycopg import Connection, conninfo, sql
 from psycopg.rows import TupleRow
 from psycopg.types.range import TimestamptzRange
 from psycopg_pool import ConnectionPool
@@ -84,7 +83,16 @@ def range_of(period: Period) -> TimestamptzRange:
     return TimestamptzRange(period.start, period.end, "[)")
 
 
-def analyze(database_url: str) -> None:
-    """Let the planner know the tables, after much was loaded."""
-    with psycopg.connect(database_url, autocommit=True) as conn:
-        conn.execute("ANALYZE")
+def analyze(conn: Connection[TupleRow], *tables: str) -> None:
+    """Let the planner know the tables as this transaction sees them, after much was loaded; none named: all."""
+    names = sql.SQL(", ").join(map(sql.Identifier, tables))
+    conn.execute(sql.SQL("ANALYZE {}").format(names))
+
+
+def empty(conn: Connection[TupleRow]) -> None:
+    """Remove every row of our tables, as the owner; the record of migrations stays."""
+    names = conn.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^_?yoyo' ORDER BY tablename"
+    ).fetchall()
+    tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
+    conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))

@@ -1,9 +1,7 @@
-"""Found the demo's utility: the town's papers, fourteen months of readings, the bills and payments since then.
-
-All of it is one transaction: a founding that is interrupted leaves nothing behind.
-"""
+"""Found the demo's utility: the town's papers, fourteen months of readings, the bills and payments since then."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -17,11 +15,12 @@ from ingest_gateway import operations as ingest
 from ingest_gateway.operations import ReadingBlock
 from kernel import clock, events
 from kernel.clock import ClockNotSet
-from kernel.database import Scope, analyze, enter_scope
+from kernel.database import Scope, analyze, empty, enter_scope
 from kernel.period import add_months, local_date
 from maintenance_tracker import operations as maintenance
 from rating_engine import operations as rating
 from rating_engine import queries as rating_queries
+from rating_engine import tariffs
 from rating_engine.operations import Channel, Mandate, PaymentRow
 from rating_engine.queries import Receivable
 from registry import operations as registry
@@ -36,7 +35,7 @@ UTILITY_NAME = "日の出町水道電気"
 TOWN_SEED = 20_260_401
 STARTS_ON = date(2026, 3, 29)  # three days, which is a minute of the demo, before a bill run
 CYCLES = {"water": {"months": 2, "offset": {"D1": 0, "D2": 1}}, "electricity": {"months": 1}}
-BILLED_MONTHS = 13
+BILLED_MONTHS = 14
 UNPAID_MONTHS = 2  # who pays only when cut off has not paid since the first of the month so many months ago
 PAID_LATE_DAYS = 75  # and paid before that at the last moment
 COLLECTED_DAYS = 71  # before the start: the time over which arrears have grown step by step
@@ -107,23 +106,33 @@ def sender_names() -> tuple[str, ...]:
 
 
 def found(database_url: str, *, say: Say) -> None:
-    """Found the utility as its town stood at the start; needs the owner of the database."""
+    """Found the utility as its town stood at the start; needs the owner of the database.
+
+    Utility time is set last: a database without it was never in use, and what an interrupted founding left there
+    is removed first.
+    """
     town = the_town()
     with psycopg.connect(database_url) as conn:
+        empty(conn)
         utility_id = _found_papers(conn, town=town, say=say)
         enter_scope(conn, scope=Scope(utility_id, ACTOR, town.starts_at))
         _load_readings(conn, utility_id=utility_id, town=town, say=say)
-        _live_through_the_money(conn, utility_id=utility_id, town=town, say=say)
-        clock.set_time(conn, utility_now=town.starts_at, rate=1.0, running=False)
+    with ThreadPoolExecutor(max_workers=1) as beside:  # the other processor adds up days while this one bills months
+        rollups = beside.submit(_add_up_days, database_url, utility_id=utility_id, town=town)
+        with psycopg.connect(database_url) as conn:
+            _live_through_the_money(conn, utility_id=utility_id, town=town, say=say)
+        say("adding up the days of every meter")
+        rollups.result()
+    with psycopg.connect(database_url) as conn:
         events.pass_all(conn, consumers=CONSUMERS)
-        say("writing it all down")
-    analyze(database_url)
+        analyze(conn)
+        clock.set_time(conn, utility_now=town.starts_at, rate=1.0, running=False)
 
 
 def found_empty(
     database_url: str, *, code: str, name: str, time_zone: str, currency: str, locale: str, admin_password: str
 ) -> int:
-    """Found a real utility: rights, tariffs that come with Suiden, one login; time runs as on the wall. Return its id."""
+    """Found a real utility: rights, tariffs that come with Suiden, one login; wall time. Return its id."""
     now = clock.wall_now()
     with psycopg.connect(database_url) as conn:
         utility_id = registry.found_utility(
@@ -173,8 +182,8 @@ def _found_papers(conn: Connection[TupleRow], *, town: Town, say: Say) -> int:
 
 
 def _found_rules(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> None:
-    for name in rating.presets():
-        rating.publish_tariff(conn, utility_id=utility_id, document=rating.preset(name), at=at)
+    for name in tariffs.names():
+        rating.publish_tariff(conn, utility_id=utility_id, document=tariffs.document(name), at=at)
     rating.decide_policy(conn, utility_id=utility_id, policy=rating.default_policy(), changed_by=ACTOR, at=at)
 
 
@@ -234,9 +243,14 @@ def _load_readings(conn: Connection[TupleRow], *, utility_id: int, town: Town, s
         battery_pct=history.battery_pct.astype(np.int64),
     )
     ingest.load_history(conn, utility_id=utility_id, readings=block, now=town.starts_at)
-    say("adding up days and hours")
+    analyze(conn)
+
+
+def _add_up_days(database_url: str, *, utility_id: int, town: Town) -> None:
     first = local_date(town.history_from, zone=towns.ZONE)
-    ingest.rebuild_rollups(conn, utility_id=utility_id, first=first, end=town.starts_on)
+    with psycopg.connect(database_url) as conn:
+        enter_scope(conn, scope=Scope(utility_id, ACTOR, town.starts_at))
+        ingest.rebuild_rollups(conn, utility_id=utility_id, first=first, end=town.starts_on)
 
 
 # --- the money of the months before

@@ -4,7 +4,7 @@ from rating_engine.domain.allocation import Share
 from rating_engine.domain.collections_policy import CollectionPolicy, HoldKind, PolicyUnusable, default_policy
 from rating_engine.domain.cycles import CycleUnusable
 from rating_engine.domain.ledger import EntryUnbalanced, JournalEntry, JournalLine
-from rating_engine.domain.payments import PaymentRow, PaymentUnusable
+from rating_engine.domain.payments import Channel, PaymentRow, PaymentUnusable
 from rating_engine.domain.suspension import MoveUnknown
 from rating_engine.domain.yaml_reader import DocumentInvalid
 from rating_engine.domain.zengin import DebitClient, FieldTooLong, KanaUnwritable, ZenginUnreadable
@@ -65,6 +65,7 @@ __all__ = [
     "BillRunReport",
     "BillStands",
     "BillUnknown",
+    "Channel",
     "ChunkReport",
     "CollectionPolicy",
     "CycleUnusable",
