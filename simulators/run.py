@@ -10,7 +10,7 @@ import time
 import structlog
 
 from kernel import logs
-from simulators import habits, keeping
+from simulators import habits, keeping, network
 from simulators import town as towns
 from simulators.bank import Bank
 from simulators.card_provider import CardProvider
@@ -39,6 +39,7 @@ def run(settings: TownSettings, *, stop: threading.Event) -> None:
     folder = settings.data_dir / "town"
     address = BrokerAddress.of(settings.mqtt_url)
     world, speakers = keeping.begin(town, folder=folder, now_h=_hour_now(settings))
+    network.solve()  # loads the solver, for seconds in which no signal could be obeyed, before anything is under way
     provider = CardProvider(secret=settings.card_secret, port=settings.card_port) if settings.card_secret else None
     if provider is not None:
         provider.start()

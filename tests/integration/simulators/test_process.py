@@ -52,4 +52,4 @@ def test_the_process_dies_with_its_parent(little: Town, town_broker: str, tmp_pa
         town = Path("/proc") / parent.stdout.readline().decode().strip()
         wait_until(lambda: (tmp_path / "town" / "state.json").exists(), timeout_s=30)
         parent.kill()
-    wait_until(lambda: not town.exists() or "(zombie)" in (town / "status").read_text(), timeout_s=5)
+    wait_until(lambda: not town.exists() or "(zombie)" in (town / "status").read_text(), timeout_s=10)
