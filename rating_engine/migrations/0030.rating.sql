@@ -148,6 +148,17 @@ END
 $$;
 CREATE TRIGGER bill_periods_disjoint BEFORE INSERT ON bill FOR EACH ROW EXECUTE FUNCTION bill_periods_disjoint();
 
+-- Foreign keys and triggers plan their queries once a session. Planned on tables that seem empty they take any index that
+-- begins with utility_id, and read it whole for every row: so a long transaction has the tables counted as they grow.
+CREATE FUNCTION refresh_bill_statistics() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public
+AS $$
+BEGIN
+    ANALYZE bill, bill_line, journal_entry, journal_line, notice, notice_delivery;
+END
+$$;
+
 -- Double entry. Debits are positive, credits negative; every entry sums to zero; balances are derived.
 CREATE TABLE journal_entry (
     utility_id integer NOT NULL REFERENCES utility,

@@ -174,6 +174,7 @@ def bill_chunk(
         at=at,
     )
     store.add_billed(conn, utility_id=utility_id, bill_run_id=run.bill_run_id, billed=len(issued))
+    store.refresh_statistics(conn)
     return ChunkReport(
         billed=len(issued),
         already_billed=already_billed,

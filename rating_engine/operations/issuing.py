@@ -1,6 +1,5 @@
 """Writing rated bills: bill, lines, journal, event and notice, in a few statements for many bills."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from kernel.events import NewEvent, publish_all
 from kernel.period import local_date
-from rating_engine.domain.bill_input import as_json, canonical, hash_of, lines_as_json
+from rating_engine.domain.bill_input import as_json, hash_of, lines_as_json
 from rating_engine.domain.ledger import JournalEntry, JournalLine, LedgerAccount
 from rating_engine.domain.rate import Rating
 from rating_engine.operations.billing import Cycled, Rated
@@ -90,7 +89,7 @@ def bill_entry(rating: Rating, *, bill_id: int, account_id: int, at: datetime) -
 
 def _bill(one: Rated, *, cycled: Cycled, number: str, bill_run_id: int | None, revision: int, at: datetime) -> NewBill:
     agreement, rating = one.agreement, one.rating
-    input_bytes = canonical(as_json(one.given))
+    given = as_json(one.given)
     lines = lines_as_json(rating.lines)
     return NewBill(
         bill_number=number,
@@ -109,8 +108,8 @@ def _bill(one: Rated, *, cycled: Cycled, number: str, bill_run_id: int | None, r
         tax_minor=rating.tax_minor,
         tariff_code=one.pinned.tariff.code,
         tariff_version=one.pinned.version,
-        input_json=input_bytes.decode(),
-        input_hash=hashlib.sha256(input_bytes).digest(),
+        input=given,
+        input_hash=hash_of(given),
         lines_hash=hash_of(lines),
         lines=lines,
     )

@@ -1,5 +1,6 @@
 """Bills and their lines: written once, read back, cancelled by a row of their own."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -45,7 +46,7 @@ class NewBill:
     tax_minor: int
     tariff_code: str
     tariff_version: int
-    input_json: str
+    input: dict[str, Any]
     input_hash: bytes
     lines_hash: bytes
     lines: Sequence[Sequence[str | int]]
@@ -111,6 +112,35 @@ class EarlierBill:
     input: dict[str, Any]
 
 
+# Rows travel as one JSON document: made and read in C at both ends, three times as fast as arrays of text.
+INSERT_BILLS = """
+    INSERT INTO bill (utility_id, bill_number, bill_run_id, account_id, agreement_id, point_id, kind, revision, service,
+                      period, issued_at, due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input,
+                      input_hash, lines_hash)
+    SELECT %(utility_id)s, g.bill_number, g.bill_run_id, g.account_id, g.agreement_id, g.point_id, g.kind, g.revision,
+           g.service, tstzrange(g.starts, g.ends, '[)'), g.issued_at, g.due_on, g.currency, g.total_minor, g.tax_minor,
+           g.tariff_code, g.tariff_version, g.input, g.input_hash, g.lines_hash
+    FROM ROWS FROM (json_to_recordset(%(bills)s::json) AS (
+        bill_number text, bill_run_id bigint, account_id bigint, agreement_id bigint, point_id bigint, kind text,
+        revision integer, service text, starts timestamptz, ends timestamptz, issued_at timestamptz, due_on date,
+        currency text, total_minor bigint, tax_minor bigint, tariff_code text, tariff_version integer, input jsonb,
+        input_hash bytea, lines_hash bytea
+    )) WITH ORDINALITY AS g (
+        bill_number, bill_run_id, account_id, agreement_id, point_id, kind, revision, service, starts, ends, issued_at,
+        due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash, number)
+    ORDER BY g.number
+    RETURNING bill_number, bill_id
+"""
+
+INSERT_LINES = """
+    INSERT INTO bill_line (utility_id, bill_id, line_number, service, item, label, quantity, unit, unit_price,
+                           amount_minor, tax_rate, arithmetic)
+    SELECT %(utility_id)s, (g.line ->> 0)::bigint, (g.line ->> 1)::integer, g.line ->> 2, g.line ->> 3, g.line ->> 4,
+           g.line ->> 5, g.line ->> 6, g.line ->> 7, (g.line ->> 8)::bigint, g.line ->> 9, g.line ->> 10
+    FROM json_array_elements(%(lines)s::json) AS g (line)
+"""
+
+
 def insert(conn: Connection[TupleRow], *, utility_id: int, bills: Sequence[NewBill]) -> dict[str, int]:
     """Write bills with their lines in two statements; return bill ids by number.
 
@@ -118,8 +148,7 @@ def insert(conn: Connection[TupleRow], *, utility_id: int, bills: Sequence[NewBi
     """
     try:
         rows = conn.execute(
-            INSERT_BILLS,
-            {"utility_id": utility_id} | {name: [_column(bill, name) for bill in bills] for name in BILL_COLUMNS},
+            INSERT_BILLS, {"utility_id": utility_id, "bills": json.dumps([_row(bill) for bill in bills])}
         ).fetchall()
     except (errors.ExclusionViolation, errors.UniqueViolation) as error:
         if error.diag.constraint_name not in ("bill_periods_disjoint", "bill_once"):
@@ -129,61 +158,8 @@ def insert(conn: Connection[TupleRow], *, utility_id: int, bills: Sequence[NewBi
     lines = [
         (ids[bill.bill_number], number, *line) for bill in bills for number, line in enumerate(bill.lines, start=1)
     ]
-    names = (
-        "ids",
-        "numbers",
-        "services",
-        "items",
-        "labels",
-        "quantities",
-        "units",
-        "prices",
-        "amounts",
-        "rates",
-        "texts",
-    )
-    columns = zip(*lines, strict=True) if lines else ((),) * len(names)
-    conn.execute(
-        INSERT_LINES,
-        {"utility_id": utility_id} | {name: list(column) for name, column in zip(names, columns, strict=True)},
-    )
+    conn.execute(INSERT_LINES, {"utility_id": utility_id, "lines": json.dumps(lines)})
     return ids
-
-
-BILL_COLUMNS = (
-    "bill_number", "bill_run_id", "account_id", "agreement_id", "point_id", "kind", "revision", "service", "starts",
-    "ends", "issued_at", "due_on", "currency", "total_minor", "tax_minor", "tariff_code", "tariff_version",
-    "input_json", "input_hash", "lines_hash",
-)  # fmt: skip
-
-INSERT_BILLS = """
-    INSERT INTO bill (utility_id, bill_number, bill_run_id, account_id, agreement_id, point_id, kind, revision, service,
-                      period, issued_at, due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input,
-                      input_hash, lines_hash)
-    SELECT %(utility_id)s, g.bill_number, g.bill_run_id, g.account_id, g.agreement_id, g.point_id, g.kind, g.revision,
-           g.service, tstzrange(g.starts, g.ends, '[)'), g.issued_at, g.due_on, g.currency, g.total_minor, g.tax_minor,
-           g.tariff_code, g.tariff_version, g.input_json::jsonb, g.input_hash, g.lines_hash
-    FROM unnest(
-        %(bill_number)s::text[], %(bill_run_id)s::bigint[], %(account_id)s::bigint[], %(agreement_id)s::bigint[],
-        %(point_id)s::bigint[], %(kind)s::text[], %(revision)s::integer[], %(service)s::text[],
-        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(issued_at)s::timestamptz[], %(due_on)s::date[],
-        %(currency)s::text[], %(total_minor)s::bigint[], %(tax_minor)s::bigint[], %(tariff_code)s::text[],
-        %(tariff_version)s::integer[], %(input_json)s::text[], %(input_hash)s::bytea[], %(lines_hash)s::bytea[]
-    ) WITH ORDINALITY AS g (
-        bill_number, bill_run_id, account_id, agreement_id, point_id, kind, revision, service, starts, ends, issued_at,
-        due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input_json, input_hash, lines_hash, n)
-    ORDER BY g.n
-    RETURNING bill_number, bill_id
-"""
-
-INSERT_LINES = """
-    INSERT INTO bill_line (utility_id, bill_id, line_number, service, item, label, quantity, unit, unit_price,
-                           amount_minor, tax_rate, arithmetic)
-    SELECT %(utility_id)s, g.* FROM unnest(
-        %(ids)s::bigint[], %(numbers)s::integer[], %(services)s::text[], %(items)s::text[], %(labels)s::text[],
-        %(quantities)s::text[], %(units)s::text[], %(prices)s::text[], %(amounts)s::bigint[], %(rates)s::text[],
-        %(texts)s::text[]) AS g
-"""
 
 
 def bill(conn: Connection[TupleRow], *, utility_id: int, bill_id: int) -> BillRow:
@@ -333,11 +309,26 @@ def as_period(stored: TimestamptzRange) -> Period:
     return Period(stored.lower, stored.upper)
 
 
-def _column(new: NewBill, name: str) -> object:
-    match name:
-        case "starts":
-            return new.period.start
-        case "ends":
-            return new.period.end
-        case _:
-            return getattr(new, name)
+def _row(new: NewBill) -> dict[str, object]:
+    return {
+        "bill_number": new.bill_number,
+        "bill_run_id": new.bill_run_id,
+        "account_id": new.account_id,
+        "agreement_id": new.agreement_id,
+        "point_id": new.point_id,
+        "kind": new.kind,
+        "revision": new.revision,
+        "service": new.service,
+        "starts": new.period.start.isoformat(),
+        "ends": new.period.end.isoformat(),
+        "issued_at": new.issued_at.isoformat(),
+        "due_on": new.due_on.isoformat(),
+        "currency": new.currency,
+        "total_minor": new.total_minor,
+        "tax_minor": new.tax_minor,
+        "tariff_code": new.tariff_code,
+        "tariff_version": new.tariff_version,
+        "input": new.input,
+        "input_hash": f"\\x{new.input_hash.hex()}",
+        "lines_hash": f"\\x{new.lines_hash.hex()}",
+    }

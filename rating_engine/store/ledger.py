@@ -1,5 +1,6 @@
 """Journal entries and what is derived from them: balances and open bills."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -140,25 +141,18 @@ def open_minor_of_bill(conn: Connection[TupleRow], *, utility_id: int, bill_id: 
 def _insert_lines(
     conn: Connection[TupleRow], *, utility_id: int, entries: Sequence[JournalEntry], ids: dict[str, int]
 ) -> None:
-    numbered = [
-        (ids[entry.entry_key], number, line) for entry in entries for number, line in enumerate(entry.lines, start=1)
+    rows = [
+        (ids[entry.entry_key], number, line.ledger_account, line.account_id, line.bill_id, line.amount_minor)
+        for entry in entries
+        for number, line in enumerate(entry.lines, start=1)
     ]
+    # One JSON document: made and read in C at both ends, much faster than arrays of text.
     conn.execute(
         """
         INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_account, account_id, bill_id, amount_minor)
-        SELECT %(utility_id)s, given.entry_id, given.line_number, given.ledger_account, given.account_id, given.bill_id,
-               given.amount_minor
-        FROM unnest(%(entry_ids)s::bigint[], %(numbers)s::integer[], %(ledger)s::text[], %(accounts)s::bigint[],
-                    %(bills)s::bigint[], %(amounts)s::bigint[])
-             AS given (entry_id, line_number, ledger_account, account_id, bill_id, amount_minor)
+        SELECT %(utility_id)s, (g.line ->> 0)::bigint, (g.line ->> 1)::integer, g.line ->> 2, (g.line ->> 3)::bigint,
+               (g.line ->> 4)::bigint, (g.line ->> 5)::bigint
+        FROM json_array_elements(%(lines)s::json) AS g (line)
         """,
-        {
-            "utility_id": utility_id,
-            "entry_ids": [entry_id for entry_id, _, _ in numbered],
-            "numbers": [number for _, number, _ in numbered],
-            "ledger": [line.ledger_account for _, _, line in numbered],
-            "accounts": [line.account_id for _, _, line in numbered],
-            "bills": [line.bill_id for _, _, line in numbered],
-            "amounts": [line.amount_minor for _, _, line in numbered],
-        },
+        {"utility_id": utility_id, "lines": json.dumps(rows)},
     )
