@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 TOP = 22
 BOTTOM = 22
-AXIS_LABELS = 8  # as many as fit across a phone
+AXIS_LABELS = 12  # as many short labels as fit across a phone
+LONG_AXIS_LABELS = 7
+SHORT_LABEL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,13 @@ def bar_chart(
     top = nice_top(highest)
     plot = height - TOP - BOTTOM
     step = 100.0 / max(1, len(bars))
-    body = [_scale(top=top, plot=plot, unit=unit, texts=scale_text)]
-    every = max(1, -(-len(bars) // AXIS_LABELS))
+    body: list[str] = _grid(plot)
+    every = _every([bar.label if bar.axis is None else bar.axis for bar in bars])
     for index, bar in enumerate(bars):
         shown = index % every == 0
         body.append(_bar(bar, left=index * step, step=step, top=top, plot=plot, shown=shown))
     body.append(f'<line class="axis-line" x1="0" x2="100%" y1="{TOP + plot}" y2="{TOP + plot}"/>')
+    body += _figures(top=top, plot=plot, unit=unit, texts=scale_text)  # last, so that no bar hides them
     return _svg(title=title, description=description, body=body, height=height)
 
 
@@ -94,7 +97,7 @@ def line_chart(
         0,
         f'<svg x="0" y="{TOP}" width="100%" height="{plot}" viewBox="0 0 100 100" preserveAspectRatio="none">{"".join(inner)}</svg>',
     )
-    every = max(1, -(-len(axis) // AXIS_LABELS))
+    every = _every(axis)
     for index, label in enumerate(axis):
         if index % every == 0:
             x = 100.0 * index / max(1, len(axis))
@@ -125,11 +128,11 @@ class ScaleText:
 
 
 def nice_top(highest: float) -> float:
-    """Round up to a figure that divides well in two: 1, 2, 4, 5, 6, 8 or 10 times a power of ten."""
+    """Round up to a figure that divides well in two."""
     if highest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest))
-    return next(factor * power for factor in (1, 2, 4, 5, 6, 8, 10) if factor * power >= highest * 0.999999)
+    return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if factor * power >= highest * 0.999999)
 
 
 def _bar(bar: Bar, *, left: float, step: float, top: float, plot: int, shown: bool) -> str:
@@ -165,16 +168,28 @@ def _before_text(bar: Bar) -> str:
     return f" ({escape(bar.before_text)})" if bar.before_text else ""
 
 
-def _scale(*, top: float, plot: int, unit: str, texts: ScaleText | None) -> str:
-    return _level(top, y=TOP, unit=unit, texts=texts) + _level(top / 2, y=TOP + plot // 2, unit="", texts=texts)
+def _every(labels: Sequence[str]) -> int:
+    """Tell which of the labels are shown: each, or every so many."""
+    fit = AXIS_LABELS if all(len(label) <= SHORT_LABEL for label in labels) else LONG_AXIS_LABELS
+    return max(1, -(-len(labels) // fit))
+
+
+def _grid(plot: int) -> list[str]:
+    return [f'<line class="grid-line" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y in (TOP, TOP + plot // 2)]
+
+
+def _figures(*, top: float, plot: int, unit: str, texts: ScaleText | None) -> list[str]:
+    return [_figure(top, y=TOP, unit=unit, texts=texts), _figure(top / 2, y=TOP + plot // 2, unit="", texts=texts)]
+
+
+def _figure(amount: float, *, y: int, unit: str, texts: ScaleText | None) -> str:
+    text = (texts or ScaleText()).write(amount)
+    return f'<text class="figure" x="0" y="{y - 5}">{escape(text)}{" " + escape(unit) if unit else ""}</text>'
 
 
 def _level(amount: float, *, y: int, unit: str, texts: ScaleText | None) -> str:
-    text = (texts or ScaleText()).write(amount)
-    return (
-        f'<line class="grid-line" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
-        f'<text x="0" y="{y - 5}">{escape(text)}{" " + escape(unit) if unit else ""}</text>'
-    )
+    line = f'<line class="grid-line" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
+    return line + _figure(amount, y=y, unit=unit, texts=texts)
 
 
 def _range(known: Sequence[float], *, from_zero: bool) -> tuple[float, float]:

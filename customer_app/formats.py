@@ -92,7 +92,14 @@ class Formats:
         return self.days(first, last)
 
     def days(self, first: date, last: date) -> str:
-        return self.date(first) if first == last else f"{self.date(first)} – {self.date(last)}"
+        """Write a span of days, the year once where both ends share it."""
+        if first == last:
+            return self.date(first)
+        if first.year != last.year:
+            return f"{self.date(first)} – {self.date(last)}"
+        if self.locale == "ja":
+            return f"{self.date(first)} – {dates.format_date(last, 'M月d日', locale=self.locale)}"
+        return f"{dates.format_date(first, 'd MMM', locale=self.locale)} – {self.date(last)}"
 
     def ago(self, at: datetime, *, now: datetime) -> str:
         """Write how long ago something was."""

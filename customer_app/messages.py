@@ -15,7 +15,7 @@ from customer_app.elsewhere import MESSAGES
 from kernel.i18n import CATALOGUES, LOCALES, SOURCE_LOCALE
 
 HERE = Path(__file__).resolve().parent
-KEYWORDS: dict[str, None] = {"_": None, "mark": None}
+KEYWORDS: dict[str, None] = {"_": None, "mark": None, "translate": None}
 TEMPLATE_OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true"}
 
 

@@ -108,8 +108,10 @@ def _money(visit: Visit, told: Mapping[str, Any]) -> str:
     for name in ("total_minor", "amount_minor", "open_minor", "debt_minor"):
         if name in told:
             amount = visit.formats.money(int(told[name]))
-            return f"{service} {amount}." if service else f"{amount}."
-    return f"{service}." if service else ""
+            if service:
+                return visit.translate("%(service)s, %(amount)s.", service=service, amount=amount)
+            return visit.translate("%(amount)s.", amount=amount)
+    return visit.translate("%(service)s.", service=service) if service else ""
 
 
 def _until(visit: Visit, kind: str, told: Mapping[str, Any]) -> str:
@@ -139,4 +141,4 @@ def _leak(visit: Visit, told: Mapping[str, Any]) -> str:
 
 def _fault(_: Translate, told: Mapping[str, Any]) -> str:
     fault = told.get("fault", told.get("fault_kind"))
-    return f"{labels.fault(_, str(fault))}." if fault else ""
+    return _("%(fault)s.", fault=labels.fault(_, str(fault))) if fault else ""

@@ -26,6 +26,7 @@ class NoticesPage(Page):
     ACTIVE: ClassVar[str] = "/notices"
 
     notices: tuple[NoticeText, ...]
+    has_new: bool
 
     def topics(self) -> tuple[str, ...]:
         return ("notices",)
@@ -35,7 +36,22 @@ class NoticesPage(Page):
 def index(visit: Annotated[Visit, allowed("use.view_own", action="notice.list", object_kind="party")]) -> Response:
     """List the customer's notices, newest first."""
     visit.concerns(object_id=visit.own_party_id)
-    return visit.show(NoticesPage(notices=notice_texts.newest(visit, limit=SHOWN)))
+    notices = notice_texts.newest(visit, limit=SHOWN)
+    return visit.show(NoticesPage(notices=notices, has_new=any(notice.is_new for notice in notices)))
+
+
+@router.post("/notices/seen")
+def mark_seen(
+    visit: Annotated[Visit, allowed("use.view_own", action="notice.mark_seen", object_kind="party")],
+) -> Response:
+    """Note that all notices in the list were seen."""
+    party_id = visit.own_party_id
+    visit.concerns(object_id=party_id)
+    scope = {"utility_id": visit.utility_id, "party_id": party_id}
+    for notice in registry_queries.notices_of_party(visit.conn, **scope, limit=SHOWN):
+        if notice.seen_at is None:
+            registry_operations.mark_notice_seen(visit.conn, **scope, notice_id=notice.notice_id, at=visit.now)
+    return visit.go("/notices")
 
 
 @router.get("/notices/{notice_id}")

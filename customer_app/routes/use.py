@@ -20,6 +20,7 @@ from registry.queries import PointOfParty
 router = APIRouter()
 
 EARLIEST = date(2000, 1, 1)
+LEAST_COVERED = 0.9  # of the days of a span, for a comparison with it to be fair
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,9 @@ def _total(visit: Visit, use: Usage, *, span: Span, first: date, end: date) -> t
     if span == "day" and covered == end and first == use.today:
         return total, "", ""  # half a day against a whole one says nothing
     before = use.days(before_first, before_end)
-    if not before or not sum(before.values()):
-        return total, "", ""
+    covered_days = (before_end - before_first).days
+    if len(before) < covered_days * LEAST_COVERED or not sum(before.values()):
+        return total, "", ""  # a span that was not fully read would make this one look larger
     change = float(used / sum(before.values(), Decimal(0))) - 1
     text = visit.formats.signed_percent(change)
     against = {
