@@ -72,6 +72,14 @@ CREATE TABLE ticket (
 );
 CREATE INDEX ticket_open ON ticket (utility_id, priority, opened_at) WHERE state IN ('open', 'taken', 'started');
 
+-- The last number given in a year of the local calendar; its row lock makes numbers without gaps.
+CREATE TABLE ticket_counter (
+    utility_id integer NOT NULL REFERENCES utility,
+    year integer NOT NULL,
+    last_number integer NOT NULL,
+    PRIMARY KEY (utility_id, year)
+);
+
 -- Points whose customers are told.
 CREATE TABLE ticket_point (
     utility_id integer NOT NULL,
@@ -111,7 +119,7 @@ DECLARE
     target text;
 BEGIN
     FOREACH target IN ARRAY ARRAY[
-        'crew', 'crew_member', 'incident', 'incident_anomaly', 'ticket', 'ticket_point', 'ticket_entry']
+        'crew', 'crew_member', 'incident', 'incident_anomaly', 'ticket', 'ticket_counter', 'ticket_point', 'ticket_entry']
     LOOP
         CALL keep_utilities_apart(target::regclass);
         EXECUTE format('GRANT SELECT ON %I TO suiden_app, suiden_gateway, suiden_worker, suiden_auditor', target);
@@ -119,5 +127,5 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT UPDATE ON crew, incident, ticket TO suiden_app, suiden_worker;
+GRANT UPDATE ON crew, incident, ticket, ticket_counter TO suiden_app, suiden_worker;
 GRANT DELETE ON crew_member, incident_anomaly TO suiden_app, suiden_worker;
