@@ -74,7 +74,8 @@ def build(conn: Connection[TupleRow], *, water: int = 3, electricity: int = 0, c
     )
     agreements = conn.execute(
         """
-        SELECT p.point_number, g.agreement_id, g.account_id, a.party_id FROM agreement g JOIN point p USING (utility_id, point_id)
+        SELECT p.point_number, g.agreement_id, g.account_id, a.party_id
+        FROM agreement g JOIN point p USING (utility_id, point_id)
         JOIN account a USING (utility_id, account_id) WHERE g.utility_id = %s ORDER BY 1
         """,
         [utility_id],

@@ -95,7 +95,7 @@ class BreakingCursor(psycopg.Cursor):  # type: ignore[type-arg]
 
     statements_left: int | None = None
 
-    def execute(self, *args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    def execute(self, *args, **kwargs):
         cls = type(self)
         if cls.statements_left is not None:
             cls.statements_left -= 1

@@ -163,7 +163,10 @@ def test_an_exchanged_meter_adds_up_both_parts(conn: Connection[TupleRow]) -> No
     read(conn, world, "W-0001", FEB_MAR.start - timedelta(minutes=5), 500_000)
     swap = FEB_MAR.start + timedelta(days=20)
     new_meter = conn.execute(
-        "INSERT INTO meter (utility_id, serial, kind, unit, scale, digits) VALUES (%s, 'W-NEW', 'water', 'm3', -3, 9) RETURNING meter_id",
+        """
+        INSERT INTO meter (utility_id, serial, kind, unit, scale, digits)
+        VALUES (%s, 'W-NEW', 'water', 'm3', -3, 9) RETURNING meter_id
+        """,
         [world.utility_id],
     ).fetchone()
     assert new_meter is not None
@@ -210,7 +213,8 @@ def test_moving_out_and_in_shares_the_cycle_by_day_without_losing_use(conn: Conn
     conn.execute(
         """
         INSERT INTO agreement (utility_id, account_id, point_id, tariff_code, size_mm, valid)
-        SELECT utility_id, %s, point_id, tariff_code, size_mm, tstzrange(%s, NULL) FROM agreement WHERE agreement_id = %s
+        SELECT utility_id, %s, point_id, tariff_code, size_mm, tstzrange(%s, NULL) FROM agreement
+        WHERE agreement_id = %s
         """,
         [account_id, moved, agreement_id],
     )

@@ -165,8 +165,22 @@ def test_another_utilitys_bill_is_unknown(conn: Connection[TupleRow], billed: Wo
         queries.bill_view(conn, utility_id=other.utility_id, bill_id=bill_id)
 
 
-ENTRY = "INSERT INTO journal_entry (utility_id, entry_id, entry_key, kind, posted_at) VALUES (1, 900, 'x', 'payment', now())"
-LINE = "INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_account, amount_minor) VALUES (1, 900, {}, '{}', {})"
+ENTRY = """
+    INSERT INTO journal_entry (utility_id, entry_id, entry_key, kind, posted_at)
+    VALUES (1, 900, 'x', 'payment', '2026-04-01T00:00Z')
+"""
+LINE = """
+    INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_account, amount_minor)
+    VALUES (1, 900, {}, '{}', {})
+"""
+LATE_BILL_LINE = """
+    INSERT INTO bill_line (utility_id, bill_id, line_number, service, item, label, amount_minor)
+    SELECT 1, bill_id, 99, 'water', 'gift', 'gift', 0 FROM bill
+"""
+LATE_JOURNAL_LINE = """
+    INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_account, amount_minor)
+    SELECT 1, entry_id, 98, 'cash', 5 FROM journal_entry
+"""
 
 
 @pytest.mark.parametrize(
@@ -178,20 +192,8 @@ LINE = "INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_acco
         (["DELETE FROM bill_line"], "append_only"),
         (["UPDATE journal_line SET amount_minor = 1"], "append_only"),
         (["UPDATE tariff_version SET document = 'x'"], "append_only"),
-        (
-            [
-                "INSERT INTO bill_line (utility_id, bill_id, line_number, service, item, label, amount_minor) "
-                "SELECT 1, bill_id, 99, 'water', 'gift', 'gift', 0 FROM bill"
-            ],
-            "bill_line_with_its_bill",
-        ),
-        (
-            [
-                "INSERT INTO journal_line (utility_id, entry_id, line_number, ledger_account, amount_minor) "
-                "SELECT 1, entry_id, 98, 'cash', 5 FROM journal_entry"
-            ],
-            "journal_line_with_its_entry",
-        ),
+        ([LATE_BILL_LINE], "bill_line_with_its_bill"),
+        ([LATE_JOURNAL_LINE], "journal_line_with_its_entry"),
     ],
 )
 def test_the_database_refuses(
@@ -200,10 +202,14 @@ def test_the_database_refuses(
     assert billed.utility_id == 1
     conn.commit()
     with pytest.raises((errors.CheckViolation, errors.RestrictViolation)) as refused:
-        for statement in statements:
-            conn.execute(statement.encode())
-        conn.commit()
+        run_and_commit(conn, statements)
     assert refused.value.diag.constraint_name == refused_by
+
+
+def run_and_commit(conn: Connection[TupleRow], statements: list[str]) -> None:
+    for statement in statements:
+        conn.execute(statement.encode())
+    conn.commit()
 
 
 def test_the_database_refuses_a_bill_that_overlaps_another(conn: Connection[TupleRow], billed: World) -> None:
@@ -226,8 +232,8 @@ def test_the_database_refuses_a_bill_whose_lines_do_not_add_up(conn: Connection[
 def copy_bill(conn: Connection[TupleRow], *, lower: object, upper: object, total: int) -> None:
     conn.execute(
         """
-        INSERT INTO bill (utility_id, bill_number, account_id, agreement_id, point_id, kind, service, period, issued_at, due_on,
-                          currency, total_minor, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash)
+        INSERT INTO bill (utility_id, bill_number, account_id, agreement_id, point_id, kind, service, period, issued_at,
+                          due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash)
         SELECT utility_id, 'X', account_id, agreement_id, point_id, kind, service, tstzrange(%s, %s), issued_at, due_on,
                currency, %s, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash FROM bill
         """,

@@ -1,6 +1,7 @@
 """Registers at the ends of a bill, and what they add up to."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,7 +41,7 @@ def test_bills_of_years_add_up_to_what_the_dial_shows(uses: list[int], start: in
     registers = [start]
     for used in uses:
         registers.append(registers[-1] + used)
-    segments = [counted(one % 10**6, other % 10**6) for one, other in zip(registers, registers[1:], strict=False)]
+    segments = [counted(one % 10**6, other % 10**6) for one, other in pairwise(registers)]
     assert sum(billed_quantity([one], rule=WHOLE_M3) for one in segments) == registers[-1] // 1000 - start // 1000
     assert sum(exact_use([one])[0] for one in segments) == sum(uses)
 
@@ -84,7 +85,7 @@ def test_cycles_end_in_each_districts_months() -> None:
         assert cycle is not None
         periods = list(ended_periods(cycle, zone=TOKYO, since=date(2026, 1, 1), at=at))
         ends[district] = [month_labels(one, zone=TOKYO, count=2) for one in periods]
-        assert [days_in(one, zone=TOKYO) for one in periods][0] in (59, 61)
+        assert days_in(periods[0], zone=TOKYO) in (59, 61)
     assert ends == {
         "D1": [("2026-02", "2026-03"), ("2026-04", "2026-05")],
         "D2": [("2026-01", "2026-02"), ("2026-03", "2026-04")],
