@@ -24,14 +24,14 @@ def test_rounding_of_integers_is_rounding_of_fractions(numerator: int, denominat
     assert divide(numerator, denominator, mode=mode) == rounded(Fraction(numerator, denominator), unit=1, mode=mode)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(random_tariffs(), st.integers(0, 20_000))
 def test_a_bill_comes_to_what_plain_fractions_say(one: RandomTariff, quantity: int) -> None:
     rating = rate(parse(one.document), use=use_of(one, quantity))
     assert rating.total_minor == total_by_fractions(one, Fraction(quantity, 10**one.decimals))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(random_tariffs(), st.integers(0, 20_000))
 def test_a_bill_is_the_sum_of_its_printed_lines(one: RandomTariff, quantity: int) -> None:
     rating = rate(parse(one.document), use=use_of(one, quantity))
@@ -41,7 +41,7 @@ def test_a_bill_is_the_sum_of_its_printed_lines(one: RandomTariff, quantity: int
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(random_tariffs(), st.lists(st.integers(0, 20_000), min_size=1, max_size=40))
 def test_arrays_and_single_bills_agree(one: RandomTariff, quantities: list[int]) -> None:
     tariff = parse(one.document)
@@ -53,7 +53,7 @@ def test_arrays_and_single_bills_agree(one: RandomTariff, quantities: list[int])
     assert found.tax_minor.tolist() == [single.tax_minor for single in singles]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(random_tariffs(), st.integers(0, 5_000), st.integers(1, 50))
 def test_more_use_never_costs_less_where_no_price_is_below_zero(one: RandomTariff, quantity: int, more: int) -> None:
     # Sharing out an odd unit moves use between months, so only whole shares compare; bands may fall by design.
@@ -65,7 +65,7 @@ def test_more_use_never_costs_less_where_no_price_is_below_zero(one: RandomTarif
     assert larger >= smaller
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(random_tariffs(), st.integers(0, 5_000), st.integers(1, 60))
 def test_a_part_of_a_cycle_is_priced_without_loss_of_use(one: RandomTariff, quantity: int, days: int) -> None:
     document = one.document.replace("    charges:", "    proration: {basis: day, table: scaled}\n    charges:")

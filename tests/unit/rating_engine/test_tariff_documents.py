@@ -34,7 +34,7 @@ def line_of(document: str, text: str) -> int:
         (TOKYO, 'upto_days: 31, months: "1"', 'upto_days: 15, months: "1"', "steps-rise"),
         (TOKYO, "scope: service, when: after_tax}", "scope: bill, when: after_tax}", "bill-scope"),
         (TOKYO, 'rounding: {unit: "1",', 'rounding: {unit: "0.1",', "rounding-unit"),
-        (TOKYO, "item: block\n        model: blocks\n        by", "item: base\n        model: blocks\n        by", "item-names"),
+        (TOKYO, "block\n        model: blocks\n        by", "base\n        model: blocks\n        by", "item-names"),
         (TEPCO, '2024-11: "-8.67"', '2023-11: "-8.67"', "months-rise"),
         (TEPCO, '2024-11: "-8.67"', '2024-13: "-8.67"', "month"),
         (TEPCO, 'percent: "10"', 'percent: "110"', "percent"),
