@@ -41,7 +41,7 @@ class LoadSender:
         self._stopped = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=True)
         self._client.username_pw_set(address.username, address.password)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{self._topic}/ack", 1)
+        self._client.on_connect = self._on_connect
         self._client.on_message = lambda _client, _userdata, message: self._take_ack(json.loads(message.payload))
         self._client.max_inflight_messages_set(1000)
         self._client.connect(address.hostname or "", address.port or 1883)
@@ -77,6 +77,9 @@ class LoadSender:
         """Tell what the message of a number says: the instant and register of each meter."""
         at = self._first_at + timedelta(seconds=number)
         return {serial: (at, number * 10 + index) for index, serial in enumerate(self._serials)}
+
+    def _on_connect(self, client: paho.Client, *_: object) -> None:
+        client.subscribe(f"{self._topic}/ack", 1)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):

@@ -5,6 +5,7 @@ from ingest_gateway.operations.commands import CommandExpired, cancel_commands, 
 from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
 from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
 from ingest_gateway.operations.rejects import NotReplayable, Replayed, replay_reject
+from ingest_gateway.operations.revisions import revise_reading
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
 from ingest_gateway.store.rejects import RejectUnknown
 
@@ -29,5 +30,6 @@ __all__ = [
     "queue_command",
     "rebuild_rollups",
     "replay_reject",
+    "revise_reading",
     "take_in_entries",
 ]

@@ -1,0 +1,386 @@
+"""What is published over a real broker is stored once, or kept with the reason it was refused for."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+import psycopg
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway import gateway, operations, queries
+from ingest_gateway.settings import GatewaySettings
+from kernel.database import Scope, enter_scope
+from kernel.metrics import Metrics
+from tests import gateway_town as town
+
+pytestmark = [pytest.mark.store, pytest.mark.gateway]
+
+UP = f"suiden/v1/{town.CODE}/{town.CONCENTRATOR}/up"
+AT = "2026-04-01T03:00:00Z"
+RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "wmbusmeters" / "recorded.jsonl"
+ALLOW = operations.GuardVerdict(allowed=True, reason="", proof={"seen": "nothing against it"})
+
+
+class Client:
+    """An MQTT client of the outside world: publishes, and keeps what it is sent."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{secrets.token_hex(4)}")
+        self._client.username_pw_set(address.username, address.password)
+        self._client.on_message = lambda _client, _userdata, message: self.received.append(
+            (message.topic, json.loads(message.payload))
+        )
+        self._client.connect(address.hostname or "", address.port or 1883)
+        self._client.loop_start()
+        self._client.subscribe([("suiden/v1/+/+/ack", 1), ("suiden/v1/+/+/down", 1)])
+
+    def publish(self, topic: str, payload: object) -> None:
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self._client.publish(topic, data, qos=1).wait_for_publish(10)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Running:
+    """A gateway in threads of this process, and what is asked of its database."""
+
+    def __init__(self, database_url: str, broker_url: str, guard: operations.ReleaseGuard) -> None:
+        self.database_url = database_url
+        self.stop = threading.Event()
+        self.metrics = Metrics()
+        protocol = "" if "protocol=" in broker_url else "?protocol=3.1.1"
+        self._thread = threading.Thread(
+            target=gateway.run,
+            kwargs={
+                "database_url": database_url,
+                "mqtt_url": broker_url + protocol,
+                "client_id": f"gateway-{secrets.token_hex(4)}",
+                "release_guard": guard,
+                "stop": self.stop,
+                "settings": GatewaySettings(batch_age_s=0.05, command_poll_s=0.05, command_resend_s=0.5),
+                "metrics": self.metrics,
+            },
+        )
+        self._thread.start()
+        self.wait_for(lambda: self.health().get("broker_connected") is True)
+
+    def close(self) -> None:
+        self.stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def ask(self, query: str) -> list[TupleRow]:
+        with psycopg.connect(self.database_url) as conn:
+            return conn.execute(query.encode()).fetchall()
+
+    def health(self) -> dict[str, Any]:
+        rows = self.ask("SELECT health FROM heartbeat WHERE process = 'gateway'")
+        return rows[0][0] if rows else {}
+
+    def count(self, outcome: str) -> float:
+        return self.metrics.registry.get_sample_value("suiden_readings_total", {"outcome": outcome}) or 0.0
+
+    def counts(self) -> dict[str, int]:
+        return {name: int(self.count(name)) for name in ("received", "stored", "duplicate", "rejected")}
+
+    def wait_for(self, is_so: Callable[[], bool], *, timeout_s: float = 20) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < deadline_s, f"it did not come to that: {self.health()} {self.counts()}"
+            time.sleep(0.02)
+
+    def wait_for_received(self, count: int) -> None:
+        self.wait_for(lambda: self.count("received") >= count)
+
+
+@pytest.fixture
+def founded(database_url: str) -> str:
+    with psycopg.connect(database_url) as conn:
+        town.found(conn)
+    return database_url
+
+
+@pytest.fixture
+def running(founded: str, broker_url: str) -> Iterator[Running]:
+    started = Running(founded, broker_url, lambda _conn, _command, _now: ALLOW)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def client(broker_url: str) -> Iterator[Client]:
+    opened = Client(broker_url)
+    yield opened
+    opened.close()
+
+
+def reading(meter: str, at: str = AT, register: int | None = 100, **more: object) -> dict[str, object]:
+    return {"meter": meter, "at": at, "register": register, **more}
+
+
+def reasons(running: Running) -> dict[str, int]:
+    return dict(running.ask("SELECT reason, sum(times)::int FROM rejected_message GROUP BY reason ORDER BY reason"))
+
+
+def test_each_message_is_stored_once_or_kept_with_its_reason(running: Running, client: Client) -> None:
+    good = {
+        "seq": 1,
+        "readings": [
+            reading("W-0001", flow=12.5, pressure_kpa=301.5, battery_pct=88, flags=["tamper", "never heard of"]),
+            reading("E-0001", register=5_000, voltage_v=[101.25]),
+            {"meter": "W-0002", "at": 1_775_012_400_000, "register": 7},
+        ],
+    }
+    client.publish(UP, good)
+    client.publish(UP, good)  # a duplicate: three readings
+    client.publish(UP, {"readings": [reading("W-0001", register=101)]})
+    client.publish(UP, b"{not json")
+    client.publish(UP, b"\xff\xfe")
+    client.publish(UP, b'{"readings":' + b"[" * 1000 + b"]" * 1000 + b"}")
+    client.publish(UP, b'{"readings":[{"meter":"W-0003","at":1,"flow":NaN}]}')
+    client.publish(UP, b'{"readings":[' + b" " * 300_000 + b"]}")
+    client.publish(UP, {"readings": [reading("W-9999")]})
+    client.publish(UP, {"readings": [reading("W-SELF")]})
+    client.publish(UP, {"readings": [reading("W-0003", at="2026-04-01T03:15:01Z")]})
+    client.publish(UP, {"readings": [reading("W-0003", at="2020-01-01T00:00:00Z")]})
+    client.publish(UP, {"readings": [reading("W-0003", register=10**9)]})
+    client.publish(UP, {"readings": [reading("W-0003", register=None)]})
+    client.publish(UP, {"readings": [reading("W-0003", voltage_v=[100.0])]})
+    client.publish(UP, {"readings": [{"meter": "W-0004", "at": AT, "register": 1.5}, reading("W-0005")]})
+    client.publish("suiden/v1/hinode/nobody/up", {"readings": [reading("W-0001")]})
+    client.publish("suiden/v1/elsewhere/C-1/up", {"readings": [reading("W-0001")]})
+    client.publish("suiden/v2/hinode/C-1/up", {"readings": []})
+    running.wait_for_received(24)
+    assert running.counts() == {"received": 24, "stored": 4, "duplicate": 3, "rejected": 17}
+    assert reasons(running) == {
+        "clock_ahead": 1,
+        "conflict": 1,
+        "malformed": 3,
+        "no_register": 1,
+        "not_finite": 1,
+        "not_this_sender": 1,
+        "out_of_range": 1,
+        "too_deep": 1,
+        "too_large": 1,
+        "too_old": 1,
+        "unit_mismatch": 1,
+        "unknown_format": 1,
+        "unknown_meter": 1,
+        "unknown_sender": 1,
+        "unknown_utility": 1,
+    }
+    stored = running.ask(
+        """
+        SELECT m.serial, r.register, r.flow, r.pressure_kpa, r.voltage_1_v, r.battery_pct, r.flags
+        FROM reading r JOIN meter m USING (utility_id, meter_id) ORDER BY m.serial
+        """
+    )
+    assert stored == [
+        ("E-0001", 5000, None, None, 101.25, None, 0),
+        ("W-0001", 100, 12.5, 301.5, None, 88, 1 | 1 << 30),
+        ("W-0002", 7, None, None, None, None, 0),
+        ("W-0005", 100, None, None, None, None, 0),
+    ]
+    assert running.ask("SELECT payload_bytes, length(payload) FROM rejected_message WHERE reason = 'too_large'") == [
+        (300_015, 65_536)
+    ]
+    assert running.ask("SELECT utility_id FROM rejected_message WHERE reason = 'unknown_utility'") == [(None,)]
+
+
+def test_every_message_in_a_burst_is_accounted_for(running: Running, client: Client) -> None:
+    start = town.START - timedelta(hours=10)
+    for number in range(1, 101):
+        at = (start + timedelta(minutes=number)).isoformat()
+        client.publish(UP, {"seq": number, "readings": [reading(f"W-{n:04}", at, number) for n in range(1, 11)]})
+    running.wait_for_received(1000)
+    assert running.counts() == {"received": 1000, "stored": 1000, "duplicate": 0, "rejected": 0}
+    assert running.ask("SELECT count(*)::int, sum(stored)::int FROM intake_batch")[0][1] == 1000
+    batches = running.ask("SELECT count(*) FROM intake_batch")
+    assert running.ask("SELECT count(*) FROM event WHERE topic = 'intake.batch_stored'") == batches
+    running.wait_for(lambda: (UP[:-2] + "ack", {"through": 100, "missing": []}) in client.received)
+
+
+def test_late_data_is_stored_and_does_not_move_the_newest_reading_back(running: Running, client: Client) -> None:
+    client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T03:00:00Z", 300, pressure_kpa=280.0)]})
+    running.wait_for_received(1)
+    client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T01:00:00Z", 100, pressure_kpa=310.0)]})
+    running.wait_for_received(2)
+    assert running.ask("SELECT register, pressure_kpa FROM meter_latest") == [(300, 280.0)]
+    assert running.counts()["stored"] == 2
+
+
+def test_a_register_that_falls_is_refused_until_someone_says_that_it_is_true(running: Running, client: Client) -> None:
+    client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T02:00:00Z", 500_000)]})
+    running.wait_for_received(1)
+    client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T02:15:00Z", 100)]})
+    client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T02:30:00Z", 499_990)]})  # it swings back a little
+    running.wait_for_received(3)
+    assert reasons(running) == {"register_backwards": 1}
+    with psycopg.connect(running.database_url) as conn:
+        utility_id, reject_id = conn.execute("SELECT utility_id, reject_id FROM rejected_message").fetchone() or (0, 0)
+        enter(conn, utility_id)
+        replayed = operations.replay_reject(
+            conn, utility_id=utility_id, reject_id=reject_id, accept_backwards=True, at=town.START
+        )
+    assert replayed == operations.Replayed(stored=1, duplicates=0, rejected=0)
+    assert running.ask("SELECT count(*) FROM reading") == [(3,)]
+
+
+def test_a_gap_in_the_numbers_is_told_until_it_is_filled(running: Running, client: Client) -> None:
+    ack = UP[:-2] + "ack"
+    client.publish(UP, {"seq": 1, "readings": [reading("W-0001", "2026-04-01T01:00:00Z", 1)]})
+    client.publish(UP, {"seq": 4, "readings": [reading("W-0001", "2026-04-01T01:03:00Z", 4)]})
+    running.wait_for(lambda: (ack, {"through": 4, "missing": [2, 3]}) in client.received)
+    client.publish(UP, {"seq": 3, "readings": [reading("W-0001", "2026-04-01T01:02:00Z", 3)]})
+    running.wait_for(lambda: (ack, {"through": 4, "missing": [2]}) in client.received)
+    with psycopg.connect(running.database_url) as conn:
+        health = queries.gateway_health(conn, utility_id=1)
+    assert [(gap.through, gap.missing_count, gap.filled) for gap in health.gaps] == [(4, 1, 1)]
+    client.publish(UP, {"seq": 2, "readings": [reading("W-0001", "2026-04-01T01:01:00Z", 2)]})
+    running.wait_for(lambda: (ack, {"through": 4, "missing": []}) in client.received)
+
+
+def test_recorded_telegrams_of_wmbusmeters_land_on_their_meters(running: Running, client: Client) -> None:
+    with psycopg.connect(running.database_url) as conn:
+        conn.execute("UPDATE utility_clock SET utility_anchor = '2026-04-02T00:00:00Z'")
+    time.sleep(2.5)  # the gateway looks at the clock row every two seconds
+    lines = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    for line in lines:
+        client.publish(line["topic"], line["payload"].encode())
+    running.wait_for_received(len(lines))
+    stored = running.ask(
+        "SELECT m.serial, r.register FROM reading r JOIN meter m USING (utility_id, meter_id) ORDER BY serial, read_at"
+    )
+    assert ("33225544", 123_529) in stored
+    assert ("10101010", 15_694_050) in stored
+    counts = running.counts()
+    assert counts["received"] == counts["stored"] + counts["duplicate"] + counts["rejected"]
+    assert counts["stored"] >= 5
+
+
+def test_a_command_leaves_after_its_commit_and_its_answer_is_recorded(running: Running, client: Client) -> None:
+    command_id = order(running, purpose="operator", command="valve.close")
+    down = f"suiden/v1/{town.CODE}/W-SELF/down"
+    running.wait_for(lambda: any(topic == down for topic, _ in client.received))
+    told = next(payload for topic, payload in client.received if topic == down)
+    assert told == {
+        "id": command_id,
+        "meter": "W-SELF",
+        "command": "valve.close",
+        "expires_at": "2026-04-01T04:00:00.000Z",
+        "args": {},
+    }
+    other = f"suiden/v1/{town.CODE}/W-OTHER/up"
+    client.publish(other, {"answers": [{"id": command_id, "state": "done", "at": AT}]})  # not its command
+    running.wait_for(lambda: reasons(running) == {"unknown_command": 1})
+    client.publish(f"suiden/v1/{town.CODE}/W-SELF/up", {"answers": [{"id": command_id, "state": "done", "at": AT}]})
+    running.wait_for(lambda: state(running, command_id) == "done")
+    assert events(running) == ["queued", "sent", "done"]
+
+
+def test_an_unanswered_command_is_sent_again_and_becomes_unknown_when_its_time_is_over(
+    running: Running, client: Client
+) -> None:
+    command_id = order(running, purpose="operator", command="valve.open")
+    running.wait_for(lambda: len([1 for topic, _ in client.received if topic.endswith("/down")]) >= 2)
+    with psycopg.connect(running.database_url) as conn:
+        conn.execute("UPDATE utility_clock SET utility_anchor = '2026-04-01T04:00:00Z'")
+    running.wait_for(lambda: state(running, command_id) == "unknown")
+    assert events(running) == ["queued", "sent", "unknown"]
+
+
+def test_a_suspension_leaves_only_when_the_guard_lets_it(founded: str, broker_url: str) -> None:
+    def refuse(_conn: Connection[TupleRow], command: operations.QueuedCommand, _now: object) -> operations.GuardVerdict:
+        return operations.GuardVerdict(allowed=False, reason="paid meanwhile", proof={"purpose": command.purpose})
+
+    running, client = Running(founded, broker_url, refuse), Client(broker_url)
+    try:
+        refused = order(running, purpose="suspension:7", command="valve.close")
+        restoring = order(running, purpose="restoration:7", command="valve.open")
+        running.wait_for(lambda: state(running, refused) == "refused")
+        running.wait_for(lambda: state(running, restoring) == "sent")
+        assert [payload["id"] for topic, payload in client.received if topic.endswith("/down")][:1] == [restoring]
+        assert running.ask(
+            f"SELECT state_detail, release_proof, sends FROM meter_command WHERE command_id = {refused}"
+        ) == [("paid meanwhile", {"purpose": "suspension:7"}, 0)]
+    finally:
+        client.close()
+        running.close()
+
+
+def test_commands_taken_back_are_not_sent(founded: str) -> None:
+    with psycopg.connect(founded) as conn:
+        enter(conn, 1)
+        meter_id = town.meter_id(conn, "W-SELF")
+        operations.queue_command(
+            conn,
+            utility_id=1,
+            meter_id=meter_id,
+            command="valve.close",
+            purpose="suspension:9",
+            expires_at=town.START + timedelta(hours=1),
+            arguments={},
+            at=town.START,
+        )
+        assert operations.cancel_commands(conn, utility_id=1, purpose="suspension:9", at=town.START) == 1
+        assert operations.cancel_commands(conn, utility_id=1, purpose="suspension:9", at=town.START) == 0
+        listed = queries.commands_of_meter(conn, utility_id=1, meter_id=meter_id)
+    assert [command.state for command in listed] == ["cancelled"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_connection_comes_back_after_its_thread_died(running: Running, client: Client) -> None:
+    thread = next(thread for thread in threading.enumerate() if thread.name == "mqtt")
+    raise_in(thread, SystemExit)
+    running.wait_for(lambda: running.health().get("thread_restarts") == 1 and running.health()["broker_connected"])
+    client.publish(UP, {"readings": [reading("W-0001")]})
+    running.wait_for_received(1)
+    assert running.counts()["stored"] == 1
+
+
+def raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
+
+
+def order(running: Running, *, purpose: str, command: operations.Command) -> int:
+    with psycopg.connect(running.database_url) as conn:
+        enter(conn, 1)
+        return operations.queue_command(
+            conn,
+            utility_id=1,
+            meter_id=town.meter_id(conn, "W-SELF"),
+            command=command,
+            purpose=purpose,
+            expires_at=town.START + timedelta(hours=1),
+            arguments={},
+            at=town.START,
+        )
+
+
+def enter(conn: Connection[TupleRow], utility_id: int) -> None:
+    enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=town.START))
+
+
+def state(running: Running, command_id: int) -> str:
+    return running.ask(f"SELECT state FROM meter_command WHERE command_id = {command_id}")[0][0]
+
+
+def events(running: Running) -> list[str]:
+    rows = running.ask("SELECT payload ->> 'state' FROM event WHERE topic = 'command.changed' ORDER BY event_id")
+    return [row[0] for row in rows]
