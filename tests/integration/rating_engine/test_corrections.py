@@ -233,7 +233,8 @@ def copy_bill(conn: Connection[TupleRow], *, lower: object, upper: object, total
     conn.execute(
         """
         INSERT INTO bill (utility_id, bill_number, account_id, agreement_id, point_id, kind, service, period, issued_at,
-                          due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash)
+                          due_on, currency, total_minor, tax_minor, tariff_code, tariff_version, input, input_hash,
+                          lines_hash)
         SELECT utility_id, 'X', account_id, agreement_id, point_id, kind, service, tstzrange(%s, %s), issued_at,
                due_on, currency, %s, tax_minor, tariff_code, tariff_version, input, input_hash, lines_hash FROM bill
         """,
