@@ -1,28 +1,26 @@
-"""The long-running processes, wired: each gets its settings and hands down what it needs."""
+"""The long-running processes, wired: each gets its settings and hands down what it needs.
+
+Each loads only what it runs: what is broken in the pages, or slow to load in the town, is nothing to the gateway.
+"""
 
 import json
 import os
 import threading
+from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
 
-from customer_app.app import create_app
-from customer_app.server import Server
 from customer_app.settings import WebSettings
-from ingest_gateway import gateway
 from kernel import clock
 from kernel.clock import Anchor, ClockNotSet, UtilityClock
 from kernel.database import open_pool
 from kernel.metrics import Metrics
-from rating_engine import operations as rating
-from simulators import control
-from simulators import run as town_process
-from simulators.faults import FaultImpossible, FaultKind
-from simulators.settings import TownSettings
-from suiden import demo, founding
 from suiden.errors import NotPossibleHere
 from suiden.settings import BrokerSettings, ProcessSettings, load
+
+if TYPE_CHECKING:
+    from simulators.faults import FaultKind
 
 log = structlog.get_logger()
 
@@ -31,6 +29,9 @@ CLOCK_WAIT_S = 1.0
 
 def serve(settings: WebSettings) -> None:
     """Serve pages until SIGINT or SIGTERM; live streams are closed first."""
+    from customer_app.app import create_app
+    from customer_app.server import Server
+
     pool = open_pool(settings.database_url, role="suiden_app", process="web", max_size=16)
     app = create_app(settings, pool=pool, clock=UtilityClock(pool), metrics=Metrics())
     Server(app, host=settings.host, port=settings.port).run()
@@ -39,6 +40,9 @@ def serve(settings: WebSettings) -> None:
 
 def run_gateway(settings: BrokerSettings, *, stop: threading.Event) -> None:
     """Take readings in until `stop`; a suspension leaves only with the word of collections."""
+    from ingest_gateway import gateway
+    from rating_engine import operations as rating
+
     gateway.run(
         database_url=settings.database_url,
         mqtt_url=settings.mqtt_url,
@@ -54,6 +58,10 @@ def run_town(*, found: bool, stop: threading.Event) -> None:
     The town speaks only what real meters and people speak. The database is asked for one thing, by us and not by the
     town: what time it is, as a real meter would ask its network.
     """
+    from simulators import run as town_process
+    from simulators.settings import TownSettings
+    from suiden import founding
+
     settings = load(ProcessSettings)
     if found:
         _found_once(settings.database_url)
@@ -72,11 +80,15 @@ def run_town(*, found: bool, stop: threading.Event) -> None:
     town_process.run(load(TownSettings), stop=stop)
 
 
-def throw_fault(*, kind: FaultKind, place: str) -> str:
+def throw_fault(*, kind: "FaultKind", place: str) -> str:
     """Break something in the running town; tell what broke and where.
 
     :raises NotPossibleHere: if no town runs, or it has no such place
     """
+    from simulators import control
+    from simulators.faults import FaultImpossible
+    from suiden import demo
+
     mqtt_url = os.environ.get("MQTT_URL") or demo.running_servers()["mqtt_url"]
     try:
         return control.send_fault(mqtt_url, fault=kind, place=place)
@@ -85,6 +97,8 @@ def throw_fault(*, kind: FaultKind, place: str) -> str:
 
 
 def _found_once(database_url: str) -> None:
+    from suiden import founding
+
     with psycopg.connect(database_url) as conn:
         is_founded = founding.is_founded(conn)
     if not is_founded:
