@@ -7,6 +7,49 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
+ARREARS_PAGE = """
+    WITH open_bill AS (
+        SELECT bill.account_id, bill.bill_id, bill.due_on, sum(line.amount_minor)::bigint AS open_minor
+        FROM bill JOIN journal_line AS line USING (utility_id, bill_id)
+        JOIN point USING (utility_id, point_id)
+        WHERE bill.utility_id = %(utility_id)s AND bill.due_on < %(today)s
+          AND line.ledger_account = 'receivable'
+          AND (%(district_id)s::bigint IS NULL OR point.district_id = %(district_id)s)
+          AND (%(service)s::text IS NULL OR bill.service = %(service)s)
+        GROUP BY bill.account_id, bill.bill_id, bill.due_on HAVING sum(line.amount_minor) > 0
+    ), overdue AS (
+        SELECT account_id, count(*) AS bills, sum(open_minor)::bigint AS overdue_minor,
+               min(due_on) AS oldest_due_on, array_agg(bill_id) AS bill_ids
+        FROM open_bill GROUP BY account_id
+    )
+    SELECT overdue.account_id, account.account_number, party.party_id, party.name AS party_name,
+           party.name_kana AS party_kana, account.payment_method, overdue.bills, overdue.overdue_minor,
+           overdue.oldest_due_on, (%(today)s::date - overdue.oldest_due_on) AS days_overdue, taken.step,
+           held.kinds AS holds, cut.suspension_id, cut.state AS suspension_state
+    FROM overdue
+    JOIN account ON account.utility_id = %(utility_id)s AND account.account_id = overdue.account_id
+    JOIN party ON party.utility_id = %(utility_id)s AND party.party_id = account.party_id
+    LEFT JOIN LATERAL (
+        SELECT step FROM collection_step AS one
+        WHERE one.utility_id = %(utility_id)s AND one.bill_id = ANY(overdue.bill_ids)
+        ORDER BY array_position(ARRAY['suspension_notice', 'final_demand', 'reminder'], step), step_id LIMIT 1
+    ) AS taken ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(array_agg(kind ORDER BY hold_id), '{}') AS kinds FROM collection_hold AS one
+        WHERE one.utility_id = %(utility_id)s AND one.account_id = overdue.account_id
+          AND one.valid @> %(at)s::timestamptz
+    ) AS held ON true
+    LEFT JOIN LATERAL (
+        SELECT suspension_id, state FROM suspension AS one
+        WHERE one.utility_id = %(utility_id)s AND one.account_id = overdue.account_id
+          AND one.state NOT IN ('withdrawn', 'restored')
+        ORDER BY suspension_id DESC LIMIT 1
+    ) AS cut ON true
+    WHERE %(today)s::date - overdue.oldest_due_on >= %(least_days)s
+      AND (%(step)s::text IS NULL OR coalesce(taken.step, 'none') = %(step)s)
+    ORDER BY overdue.oldest_due_on, overdue.account_id LIMIT %(limit)s OFFSET %(offset)s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ArrearsRow:
@@ -70,48 +113,7 @@ def arrears_page(
     """List accounts with overdue bills, the one overdue longest first; a filter that is None lets all pass."""
     with conn.cursor(row_factory=class_row(ArrearsRow)) as cursor:
         return cursor.execute(
-            """
-            WITH open_bill AS (
-                SELECT bill.account_id, bill.bill_id, bill.due_on, sum(line.amount_minor)::bigint AS open_minor
-                FROM bill JOIN journal_line AS line USING (utility_id, bill_id)
-                JOIN point USING (utility_id, point_id)
-                WHERE bill.utility_id = %(utility_id)s AND bill.due_on < %(today)s
-                  AND line.ledger_account = 'receivable'
-                  AND (%(district_id)s::bigint IS NULL OR point.district_id = %(district_id)s)
-                  AND (%(service)s::text IS NULL OR bill.service = %(service)s)
-                GROUP BY bill.account_id, bill.bill_id, bill.due_on HAVING sum(line.amount_minor) > 0
-            ), overdue AS (
-                SELECT account_id, count(*) AS bills, sum(open_minor)::bigint AS overdue_minor,
-                       min(due_on) AS oldest_due_on, array_agg(bill_id) AS bill_ids
-                FROM open_bill GROUP BY account_id
-            )
-            SELECT overdue.account_id, account.account_number, party.party_id, party.name AS party_name,
-                   party.name_kana AS party_kana, account.payment_method, overdue.bills, overdue.overdue_minor,
-                   overdue.oldest_due_on, (%(today)s::date - overdue.oldest_due_on) AS days_overdue, taken.step,
-                   held.kinds AS holds, cut.suspension_id, cut.state AS suspension_state
-            FROM overdue
-            JOIN account ON account.utility_id = %(utility_id)s AND account.account_id = overdue.account_id
-            JOIN party ON party.utility_id = %(utility_id)s AND party.party_id = account.party_id
-            LEFT JOIN LATERAL (
-                SELECT step FROM collection_step AS one
-                WHERE one.utility_id = %(utility_id)s AND one.bill_id = ANY(overdue.bill_ids)
-                ORDER BY array_position(ARRAY['suspension_notice', 'final_demand', 'reminder'], step), step_id LIMIT 1
-            ) AS taken ON true
-            LEFT JOIN LATERAL (
-                SELECT coalesce(array_agg(kind ORDER BY hold_id), '{}') AS kinds FROM collection_hold AS one
-                WHERE one.utility_id = %(utility_id)s AND one.account_id = overdue.account_id
-                  AND one.valid @> %(at)s::timestamptz
-            ) AS held ON true
-            LEFT JOIN LATERAL (
-                SELECT suspension_id, state FROM suspension AS one
-                WHERE one.utility_id = %(utility_id)s AND one.account_id = overdue.account_id
-                  AND one.state NOT IN ('withdrawn', 'restored')
-                ORDER BY suspension_id DESC LIMIT 1
-            ) AS cut ON true
-            WHERE %(today)s::date - overdue.oldest_due_on >= %(least_days)s
-              AND (%(step)s::text IS NULL OR coalesce(taken.step, 'none') = %(step)s)
-            ORDER BY overdue.oldest_due_on, overdue.account_id LIMIT %(limit)s OFFSET %(offset)s
-            """,
+            ARREARS_PAGE,
             {
                 "utility_id": utility_id,
                 "today": today,

@@ -1,6 +1,6 @@
 """Whatever happens in whatever order: nobody who paid stays cut off, and no command leaves against a guard."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from tests.integration.rating_engine.arrears_town import BEGIN, Customer, Town
 pytestmark = pytest.mark.store
 
 BILLS_MINOR = (4224, 7150)
+FATES = ("answer lost", "answered", "never came")  # of what the gateway sends
 
 
 class Meter:
@@ -40,12 +41,12 @@ class SupplyMachine(RuleBasedStateMachine):
     """One customer with two unpaid bills after all notices; payments, webhooks, orders, answers and holds at random."""
 
     town: Town
-    next_customer: Callable[[], Customer]
+    customers: Iterator[Customer]
 
-    @initialize()
-    def owe(self) -> None:
+    @initialize(stage=st.sampled_from(["suspended", "sent", "ordered"]), fate=st.sampled_from(FATES))
+    def owe(self, stage: str, fate: str) -> None:
         self.town.clock.at = BEGIN  # the same for each example, so that one can be run again
-        self.customer = type(self).next_customer()
+        self.customer = next(self.customers)
         self.meter = Meter()
         self.payments: list[tuple[str, int]] = []
         self.intents: list[int] = []
@@ -56,6 +57,14 @@ class SupplyMachine(RuleBasedStateMachine):
         self.town.react()
         self.town.announce_suspension(self.customer)
         self.town.until_ordered(self.customer)
+        # Most random walks meet a payment or a hold at once; two of three begin where a command has left.
+        if stage != "ordered":
+            self.send(fate if stage == "sent" else "answered")
+        if stage == "suspended":
+            command_id, state = self.meter.answers.pop()
+            self.town.answer(command_id, state=state)
+            self.town.react()
+            assert (self.town.suspension_state(self.customer), self.meter.is_open) == ("suspended", False)
 
     @rule(amount_minor=st.sampled_from([1, 4000, 4224, 11_374]))
     def pay(self, amount_minor: int) -> None:
@@ -104,21 +113,23 @@ class SupplyMachine(RuleBasedStateMachine):
     def react(self) -> None:
         self.town.react()
 
-    @rule(reaches=st.booleans())
-    def send(self, reaches: bool) -> None:
+    @rule(fate=st.sampled_from(FATES))
+    def send(self, fate: str) -> None:
         for order in self.town.send():
             if order["command"] == "valve.close":
                 self.check_nothing_speaks_against(order)
-            if reaches:
+            if fate != "never came":
                 self.meter.obey(order)
+            if fate == "answer lost":
+                self.meter.answers.pop()
 
     @precondition(lambda self: self.meter.answers)
-    @rule(data=st.data(), lost=st.booleans())
-    def answer(self, data: st.DataObject, lost: bool) -> None:
+    @rule(data=st.data(), is_last=st.booleans())
+    def answer(self, data: st.DataObject, is_last: bool) -> None:
         answer = data.draw(st.sampled_from(self.meter.answers))
-        self.meter.answers.remove(answer)
-        if not lost:
-            self.town.answer(answer[0], state=answer[1])
+        if is_last:
+            self.meter.answers.remove(answer)
+        self.town.answer(answer[0], state=answer[1])
 
     @rule(hours=st.sampled_from([1, 7, 24, 72]))
     def wait(self, hours: int) -> None:
@@ -192,22 +203,21 @@ def test_any_order_of_events_ends_with_the_paid_supplied(database_url: str) -> N
         operations.decide_policy(
             conn, utility_id=town.utility_id, policy=fast, changed_by="head", at=BEGIN - timedelta(days=1)
         )
-    customers = iter(town.customers)
 
     class Machine(SupplyMachine):
         pass
 
     Machine.town = town
-    Machine.next_customer = staticmethod(lambda: next(customers))  # type: ignore[assignment]
+    Machine.customers = iter(town.customers)
     run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=12,
-            stateful_step_count=20,
+            stateful_step_count=18,
             deadline=None,
             database=None,
             derandomize=True,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
             phases=[Phase.generate],
         ),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any, get_args
 
 import pytest
 
@@ -121,17 +122,18 @@ def test_a_payment_before_the_command_leaves_withdraws_the_order(town: Town, deb
     assert failed == {"debt", "notices", "overdue"}
 
 
-@pytest.mark.parametrize("kind", ["dispute", "illness", "welfare", "instalments", "arrangement", "leak", "freeze"])
-def test_every_hold_withdraws_an_order_and_stops_the_next(town: Town, debtor: Customer, kind: HoldKind) -> None:
+def test_every_hold_withdraws_an_order_and_stops_the_next(town: Town, debtor: Customer) -> None:
+    kinds: tuple[HoldKind, ...] = get_args(HoldKind)
     town.until_ordered(debtor)
-    hold_id = hold(town, debtor, kind)
-    assert town.suspension_state(debtor) == "withdrawn"
-    assert town.send() == []
-    assert town.collect(debtor).ordered == ()
-    town.clock.at += timedelta(hours=1)
-    with town.work() as conn:
-        operations.release_hold(conn, utility_id=town.utility_id, hold_id=hold_id, at=town.clock.at)
-    assert len(town.collect(debtor).ordered) == 1
+    for kind in kinds:
+        hold_id = hold(town, debtor, kind)
+        assert town.suspension_state(debtor) == "withdrawn", kind
+        assert town.send() == []
+        assert town.collect(debtor).ordered == (), kind
+        town.clock.at += timedelta(minutes=1)
+        with town.work() as conn:
+            operations.release_hold(conn, utility_id=town.utility_id, hold_id=hold_id, at=town.clock.at)
+        assert len(town.collect(debtor).ordered) == 1, kind
     with pytest.raises(HoldUnknown), town.work() as conn:
         operations.release_hold(conn, utility_id=town.utility_id, hold_id=hold_id, at=town.clock.at)
 
@@ -345,7 +347,7 @@ def test_a_payment_racing_the_command_never_leaves_a_paid_account_cut_off(town: 
         assert supply(town, customer) == "on"
 
 
-def race(town: Town, customer: Customer, *, number: str, pause_s: float) -> list[dict[str, object]]:
+def race(town: Town, customer: Customer, *, number: str, pause_s: float) -> list[dict[str, Any]]:
     """Pay while the gateway sends, each with a connection of its own; tell which commands left."""
     line, ready = Line(), threading.Barrier(2)
     dispatcher = town.new_dispatcher(line)
