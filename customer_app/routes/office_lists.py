@@ -1,0 +1,290 @@
+"""Arrears and bill runs: lists for the office, and a file for its spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from customer_app import collection_pages, labels
+from customer_app.dependencies import allowed
+from customer_app.rendering import Page
+from customer_app.visit import Visit
+from kernel.i18n import mark
+from kernel.period import Period
+from rating_engine import operations as rating_operations
+from rating_engine import queries as rating_queries
+from rating_engine.queries import ArrearsRow, BillRunRow
+from registry import queries as registry_queries
+from registry.queries import Zone
+
+router = APIRouter()
+
+PAGE = 50
+MOST_EXPORTED = 100_000
+RUNS_SHOWN = 40
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+AGES = {
+    "1-30": mark("1–30 days"),
+    "31-60": mark("31–60 days"),
+    "61-90": mark("61–90 days"),
+    "over 90": mark("over 90 days"),
+}
+EXCLUSIONS = {
+    "no_reading": mark("no reading"),
+    "no_meter": mark("no meter"),
+    "no_tariff": mark("no tariff"),
+    "register_backwards": mark("the register fell"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgeTile:
+    service: str
+    age: str
+    amount: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    code: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrearsLine:
+    path: str
+    name: str
+    kana: str
+    account_number: str
+    method: str
+    bills: str
+    overdue: str
+    oldest: str
+    days: str
+    step: str
+    holds: tuple[str, ...]
+    suspension: str
+    look: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrearsPage(Page):
+    TEMPLATE: ClassVar[str] = "office/arrears.html"
+    ACTIVE: ClassVar[str] = "/office/arrears"
+
+    ages: tuple[AgeTile, ...]
+    lines: tuple[ArrearsLine, ...]
+    districts: tuple[Choice, ...]
+    steps: tuple[Choice, ...]
+    district: str
+    step: str
+    earlier: str
+    later: str
+    export: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedLine:
+    point_number: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    district: str
+    service: str
+    period: str
+    started: str
+    finished: str
+    billed: str
+    excluded: tuple[ExcludedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueLine:
+    district: str
+    service: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPage(Page):
+    TEMPLATE: ClassVar[str] = "office/runs.html"
+    ACTIVE: ClassVar[str] = "/office/runs"
+
+    due: tuple[DueLine, ...]
+    runs: tuple[RunLine, ...]
+
+
+@router.get("/office/arrears")
+def arrears(
+    visit: Annotated[Visit, allowed("collection.view", action="arrears.list")],
+    district: str = "",
+    step: str = "",
+    offset: int = 0,
+) -> Response:
+    """List accounts in arrears, overdue longest first."""
+    _, formats = visit.translate, visit.formats
+    zones = _districts(visit)
+    start = max(0, offset)
+    rows = _rows(visit, zones, district=district, step=step, limit=PAGE + 1, offset=start)
+    chosen = {name: given for name, given in {"district": district, "step": step}.items() if given}
+
+    def path(offset: int) -> str:
+        return f"/office/arrears?{urlencode({**chosen, 'offset': offset})}"
+
+    page = ArrearsPage(
+        ages=tuple(
+            AgeTile(
+                service=labels.service(_, row.service),
+                age=_(AGES.get(row.age, row.age)),
+                amount=formats.money(row.open_minor),
+                note=_("%(n)s accounts", n=formats.number(row.accounts)),
+            )
+            for row in rating_queries.ageing_totals(visit.conn, utility_id=visit.utility_id, at=visit.now)
+        ),
+        lines=tuple(_arrears(visit, row) for row in rows[:PAGE]),
+        districts=tuple(Choice(zone.code, f"{zone.code} {zone.name}") for zone in zones),
+        steps=(
+            Choice("none", _("no step yet")),
+            *(Choice(code, _(words)) for code, words in collection_pages.STEPS.items()),
+        ),
+        district=district,
+        step=step,
+        earlier=path(max(0, start - PAGE)) if start else "",
+        later=path(start + PAGE) if len(rows) > PAGE else "",
+        export=f"/office/arrears.csv?{urlencode(chosen)}" if visit.may("report.export") else "",
+    )
+    return visit.show(page)
+
+
+@router.get("/office/arrears.csv")
+def export(
+    visit: Annotated[Visit, allowed("report.export", action="arrears.export")], district: str = "", step: str = ""
+) -> Response:
+    """Give the list as a file for a spreadsheet."""
+    _ = visit.translate
+    rows = _rows(visit, _districts(visit), district=district, step=step, limit=MOST_EXPORTED, offset=0)
+    visit.concerns(rows=len(rows), district=district, step=step)
+    head = [_("Account"), _("Name"), _("Kana"), _("How they pay"), _("Bills"), _("Overdue"), _("Oldest due"), _("Days")]
+    head += [_("Last step"), _("Holds"), _("Suspension")]
+    content = csv_text([head, *(_csv_row(visit, row) for row in rows)])
+    day = visit.formats.local(visit.now).strftime("%Y%m%d")
+    headers = {"Content-Disposition": f'attachment; filename="arrears-{day}.csv"'}
+    # The mark at the beginning lets a spreadsheet see that it is UTF-8.
+    return Response("\ufeff" + content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/office/runs")
+def runs(visit: Annotated[Visit, allowed("bill.view", action="bill_run.list")]) -> Response:
+    """List bill runs: what is due, what was done, and what was not billed and why."""
+    zones = {zone.zone_id: zone.code for zone in _districts(visit)}
+    done = rating_queries.recent_bill_runs(visit.conn, utility_id=visit.utility_id, limit=RUNS_SHOWN)
+    due = rating_operations.due_runs(visit.conn, utility_id=visit.utility_id, at=visit.now)
+    numbers = _point_numbers(visit, done)
+    page = RunsPage(
+        due=tuple(
+            DueLine(one.district_code, labels.service(visit.translate, one.service), visit.formats.period(one.period))
+            for one in due
+        ),
+        runs=tuple(_run(visit, one, zones=zones, numbers=numbers) for one in done),
+    )
+    return visit.show(page)
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Write rows for a spreadsheet; what would be a formula there becomes text."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    for row in rows:
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in row])
+    return out.getvalue()
+
+
+def _districts(visit: Visit) -> list[Zone]:
+    zones = registry_queries.zones(visit.conn, utility_id=visit.utility_id)
+    return [zone for zone in zones if zone.kind == "district"]
+
+
+def _rows(visit: Visit, zones: list[Zone], *, district: str, step: str, limit: int, offset: int) -> list[ArrearsRow]:
+    district_id = next((zone.zone_id for zone in zones if zone.code == district), None)
+    return rating_queries.arrears_list(
+        visit.conn,
+        utility_id=visit.utility_id,
+        at=visit.now,
+        district_id=district_id,
+        step=step if step in ("none", *collection_pages.STEPS) else None,
+        limit=limit,
+        offset=offset,
+    )
+
+
+def _arrears(visit: Visit, row: ArrearsRow) -> ArrearsLine:
+    _, formats = visit.translate, visit.formats
+    suspension, look = collection_pages.SUSPENSION_STATES.get(row.suspension_state or "", ("", ""))
+    return ArrearsLine(
+        path=f"/office/customers/{row.party_id}",
+        name=row.party_name,
+        kana=row.party_kana,
+        account_number=row.account_number,
+        method=_(labels.PAYMENT_METHODS.get(row.payment_method, row.payment_method)),
+        bills=formats.number(row.bills),
+        overdue=formats.money(row.overdue_minor),
+        oldest=formats.date(row.oldest_due_on),
+        days=formats.number(row.days_overdue),
+        step=_(collection_pages.STEPS[row.step]) if row.step in collection_pages.STEPS else "",
+        holds=tuple(_(collection_pages.HOLDS.get(hold, hold)) for hold in row.holds),
+        suspension=_(suspension) if suspension else "",
+        look=look,
+    )
+
+
+def _csv_row(visit: Visit, row: ArrearsRow) -> list[str]:
+    line = _arrears(visit, row)
+    return [
+        row.account_number,
+        row.party_name,
+        row.party_kana,
+        line.method,
+        str(row.bills),
+        str(row.overdue_minor),
+        row.oldest_due_on.isoformat(),
+        str(row.days_overdue),
+        line.step,
+        "; ".join(line.holds),
+        line.suspension,
+    ]
+
+
+def _point_numbers(visit: Visit, done: list[BillRunRow]) -> dict[int, str]:
+    point_ids = sorted({int(one["point_id"]) for run in done for one in run.excluded if one.get("point_id")})
+    points = registry_queries.points(visit.conn, utility_id=visit.utility_id, point_ids=point_ids)
+    return {point.point_id: point.point_number for point in points}
+
+
+def _run(visit: Visit, run: BillRunRow, *, zones: dict[int, str], numbers: dict[int, str]) -> RunLine:
+    _, formats = visit.translate, visit.formats
+    assert run.period.lower is not None and run.period.upper is not None, "a run's period has both ends"
+    return RunLine(
+        district=zones.get(run.district_id, ""),
+        service=labels.service(_, run.service),
+        period=formats.period(Period(run.period.lower, run.period.upper)),
+        started=formats.datetime(run.started_at),
+        finished=formats.datetime(run.finished_at) if run.finished_at else "",
+        billed=formats.number(run.billed),
+        excluded=tuple(
+            ExcludedLine(
+                numbers.get(int(one.get("point_id") or 0), ""),
+                _(EXCLUSIONS.get(str(one.get("reason")), str(one.get("reason", "")).replace("_", " "))),
+                str(one.get("detail", "")),
+            )
+            for one in run.excluded
+        ),
+    )

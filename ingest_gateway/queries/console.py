@@ -1,0 +1,68 @@
+"""What the control room asks: live telemetry, silent meters, the voltage of zones."""
+
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from ingest_gateway.domain.flags import to_names as flag_names
+from ingest_gateway.store import console as store
+from ingest_gateway.store.console import MeterCounts, TelemetryRow, ZoneVoltage
+from kernel.period import Period
+from registry import queries as registry
+
+__all__ = [
+    "MeterCounts",
+    "TelemetryRow",
+    "ZoneVoltage",
+    "flag_names",
+    "meter_counts",
+    "telemetry",
+    "zone_voltages",
+]
+
+ON_THE_WAY_S = 30.0  # of wall time that a reading may take from the meter to the store
+
+
+def telemetry(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    at: datetime,
+    clock_rate: float,
+    kind: str | None = None,
+    zone_id: int | None = None,
+    serial: str | None = None,
+    only_silent: bool = False,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[TelemetryRow]:
+    """List installed meters, the newest reading first; `before` is (read_at, meter_id) of the page before.
+
+    `serial` finds its beginning; `clock_rate` is how fast utility time runs.
+    """
+    wanted = serial.lower().translate(str.maketrans("", "", "-._ ")) if serial else None
+    return store.telemetry(
+        conn,
+        utility_id=utility_id,
+        kind=kind,
+        zone_id=zone_id,
+        serial=wanted or None,
+        only_silent=only_silent,
+        before=before,
+        slack_s=ON_THE_WAY_S * clock_rate,
+        limit=limit,
+        at=at,
+    )
+
+
+def meter_counts(conn: Connection[TupleRow], *, utility_id: int, at: datetime, clock_rate: float) -> MeterCounts:
+    """Count installed meters, and those of them that should have been heard of and were not."""
+    return store.meter_counts(conn, utility_id=utility_id, slack_s=ON_THE_WAY_S * clock_rate, at=at)
+
+
+def zone_voltages(conn: Connection[TupleRow], *, utility_id: int, period: Period) -> list[ZoneVoltage]:
+    """Give each transformer's hours of the period with the lowest, mean and highest voltage at its meters."""
+    meters = registry.known_meters(conn, utility_id=utility_id)
+    meter_ids = [meter.meter_id for meter in meters if meter.kind == "electricity" and meter.point_id is not None]
+    return store.zone_voltages(conn, utility_id=utility_id, meter_ids=meter_ids, first=period.start, end=period.end)

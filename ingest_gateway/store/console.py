@@ -1,0 +1,145 @@
+"""What the control room looks at: the newest readings of all meters, silent meters, the voltage of zones."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow, class_row
+
+SILENT_INTERVALS = 3  # a meter is silent when so many of its readings did not come
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryRow:
+    """The newest reading of an installed meter, with where it hangs; `read_at` None: never heard of."""
+
+    meter_id: int
+    serial: str
+    kind: str
+    unit: str
+    scale: int
+    point_number: str
+    address: str
+    zone_code: str
+    read_at: datetime | None
+    register: int | None
+    flow: float | None
+    pressure_kpa: float | None
+    voltage_v: float | None  # the lowest phase
+    battery_pct: int | None
+    flags: int
+    is_silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneVoltage:
+    """Voltage over the meters of one zone in one hour."""
+
+    zone_id: int
+    hour: datetime
+    voltage_min_v: float
+    voltage_mean_v: float
+    voltage_max_v: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeterCounts:
+    """Installed meters, and how many of them are silent."""
+
+    installed: int
+    silent: int
+
+
+def telemetry(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    kind: str | None,
+    zone_id: int | None,
+    serial: str | None,
+    only_silent: bool,
+    before: tuple[datetime, int] | None,
+    slack_s: float,
+    limit: int,
+    at: datetime,
+) -> list[TelemetryRow]:
+    """List meters, newest reading first, those never heard of last; `before` is the key of the row before the page."""
+    with conn.cursor(row_factory=class_row(TelemetryRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT * FROM (
+                SELECT m.meter_id, m.serial, m.kind, m.unit, m.scale, p.point_number, p.address, z.code AS zone_code,
+                       l.read_at, l.register, l.flow, l.pressure_kpa,
+                       least(l.voltage_1_v, l.voltage_2_v, l.voltage_3_v) AS voltage_v, l.battery_pct,
+                       coalesce(l.flags, 0) AS flags,
+                       coalesce(l.read_at, '-infinity') < %(at)s::timestamptz
+                           - make_interval(secs => %(intervals)s * m.interval_s + %(slack_s)s) AS is_silent
+                FROM installation i
+                JOIN meter m ON m.utility_id = i.utility_id AND m.meter_id = i.meter_id
+                JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
+                JOIN zone z ON z.utility_id = p.utility_id AND z.zone_id = p.zone_id
+                LEFT JOIN meter_latest l ON l.utility_id = i.utility_id AND l.meter_id = i.meter_id
+                WHERE i.utility_id = %(utility_id)s AND upper_inf(i.valid)
+                  AND (%(kind)s::text IS NULL OR m.kind = %(kind)s)
+                  AND (%(zone_id)s::bigint IS NULL OR p.zone_id = %(zone_id)s OR p.district_id = %(zone_id)s)
+                  AND (%(serial)s::text IS NULL OR m.search_serial ^@ %(serial)s)
+                  AND (%(before_at)s::timestamptz IS NULL
+                       OR (coalesce(l.read_at, '-infinity'), m.meter_id) < (%(before_at)s, %(before_id)s))
+            ) AS row
+            WHERE is_silent OR NOT %(only_silent)s
+            ORDER BY coalesce(read_at, '-infinity') DESC, meter_id DESC LIMIT %(limit)s
+            """,
+            {
+                "utility_id": utility_id,
+                "kind": kind,
+                "zone_id": zone_id,
+                "serial": serial,
+                "only_silent": only_silent,
+                "before_at": before[0] if before else None,
+                "before_id": before[1] if before else None,
+                "intervals": SILENT_INTERVALS,
+                "slack_s": slack_s,
+                "limit": limit,
+                "at": at,
+            },
+        ).fetchall()
+
+
+def meter_counts(conn: Connection[TupleRow], *, utility_id: int, slack_s: float, at: datetime) -> MeterCounts:
+    """Count installed meters and the silent ones among them."""
+    with conn.cursor(row_factory=class_row(MeterCounts)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT count(*) AS installed,
+                   count(*) FILTER (WHERE coalesce(l.read_at, '-infinity') < %(at)s::timestamptz
+                       - make_interval(secs => %(intervals)s * m.interval_s + %(slack_s)s)) AS silent
+            FROM installation i
+            JOIN meter m ON m.utility_id = i.utility_id AND m.meter_id = i.meter_id
+            LEFT JOIN meter_latest l ON l.utility_id = i.utility_id AND l.meter_id = i.meter_id
+            WHERE i.utility_id = %(utility_id)s AND upper_inf(i.valid)
+            """,
+            {"utility_id": utility_id, "intervals": SILENT_INTERVALS, "slack_s": slack_s, "at": at},
+        ).fetchone()
+    assert found is not None, "an aggregate gives one row"
+    return found
+
+
+def zone_voltages(
+    conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: datetime, end: datetime
+) -> list[ZoneVoltage]:
+    """Give the hours of the time with the lowest, mean and highest voltage of each zone that these meters hang in."""
+    with conn.cursor(row_factory=class_row(ZoneVoltage)) as cursor:
+        return cursor.execute(
+            """
+            SELECT p.zone_id, h.hour, min(h.voltage_min_v)::float8 AS voltage_min_v,
+                   avg(h.voltage_mean_v)::float8 AS voltage_mean_v, max(h.voltage_max_v)::float8 AS voltage_max_v
+            FROM meter_hour h
+            JOIN installation i ON i.utility_id = h.utility_id AND i.meter_id = h.meter_id AND upper_inf(i.valid)
+            JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
+            WHERE h.utility_id = %(utility_id)s AND h.meter_id = ANY(%(meter_ids)s)
+              AND h.hour >= %(first)s AND h.hour < %(end)s AND h.voltage_mean_v IS NOT NULL
+            GROUP BY p.zone_id, h.hour ORDER BY p.zone_id, h.hour
+            """,
+            {"utility_id": utility_id, "meter_ids": list(meter_ids), "first": first, "end": end},
+        ).fetchall()
