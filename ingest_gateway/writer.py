@@ -261,9 +261,17 @@ class Writer:
             # sender that is away.
             link.publish(
                 topic=f"suiden/v1/{utility_code}/{sender}/ack",
-                payload=msgspec.json.encode({"through": ack.through, "missing": ack.missing}),
+                payload=encode_ack(ack),
                 qos=0,
             )
+
+
+def encode_ack(ack: Ack) -> bytes:
+    """Write an ack; the name of the count is told to a sender that gave one."""
+    told: dict[str, object] = {"through": ack.through, "missing": ack.missing}
+    if ack.boot:
+        told["boot"] = ack.boot
+    return msgspec.json.encode(told)
 
 
 def _is_away(error: Exception) -> bool:

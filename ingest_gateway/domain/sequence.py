@@ -27,6 +27,7 @@ class Ack:
 
     through: int
     missing: tuple[int, ...]
+    boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ def ack_of(state: SequenceState) -> Ack:
     for start, end in state.missing:
         for number in range(max(start, state.kept_from), end):
             if len(listed) == MAX_ACK_MISSING:
-                return Ack(through=number - 1, missing=tuple(listed))
+                return Ack(through=number - 1, missing=tuple(listed), boot=state.boot)
             listed.append(number)
-    return Ack(through=state.through, missing=tuple(listed))
+    return Ack(through=state.through, missing=tuple(listed), boot=state.boot)
 
 
 def _restarted(state: SequenceState, message: Numbered) -> SequenceState:

@@ -1,9 +1,12 @@
 """Senders' message numbers: what is said to be durable came, in whatever order."""
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_gateway.domain.sequence import MAX_ACK_MISSING, Numbered, SequenceState, ack_of, take
+from ingest_gateway.writer import encode_ack
 
 
 def came(number: int, *, boot: str | None = None, kept_from: int | None = None, new: bool = True) -> Numbered:
@@ -50,6 +53,7 @@ def test_a_number_one_that_is_delivered_again_changes_nothing() -> None:
 def test_another_boot_begins_anew_whatever_number_comes_first() -> None:
     state = after(came(50, boot="a"), came(2, boot="b", new=False))
     assert (state.through, ack_of(state).missing) == (2, (1,))
+    assert json.loads(encode_ack(ack_of(state))) == {"through": 2, "missing": [1], "boot": "b"}
 
 
 def test_the_first_boot_name_is_no_restart() -> None:
