@@ -132,7 +132,9 @@ def nice_top(highest: float) -> float:
     if highest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest))
-    return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if factor * power >= highest * 0.999999)
+    return next(
+        factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if factor * power >= highest * 0.999999
+    )
 
 
 def _bar(bar: Bar, *, left: float, step: float, top: float, plot: int, shown: bool) -> str:

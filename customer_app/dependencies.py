@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from customer_app.services import Services, services_of
-from customer_app.visit import NotFound, NotSignedIn, Visit, open_visit
+from customer_app.visit import NotSignedIn, Visit, open_visit
 from kernel.database import Scope, enter_scope
 from registry import operations as registry_operations
 

@@ -18,10 +18,13 @@ from customer_app.dependencies import RightMissing, TokenWrong
 from customer_app.rendering import FragmentUnknown, Frame, Page
 from customer_app.services import services_of
 from customer_app.visit import NotFound, NotSignedIn, locale_of, own_path, theme_of
+from ingest_gateway.operations import CommandExpired, RejectUnknown
+from ingest_gateway.queries import AnomalyUnknown
 from kernel.clock import ClockNotSet
 from kernel.i18n import mark, translator
 from kernel.text import TextUnusable
-from rating_engine.operations import PaymentConflict, PaymentUnusable
+from maintenance_tracker.operations import CrewMissing, ReopenTooLate, RepairNotQuiet, StepRefused, TicketUnknown
+from rating_engine.operations import AccountMissing, HoldUnknown, HoldUnusable, PaymentConflict, PaymentUnusable
 from rating_engine.queries import BillUnknown, IntentUnknown
 from registry.operations import LoginUnusable
 from registry.queries import NotInRegistry
@@ -58,6 +61,13 @@ CONFLICT = Told(
     mark("That was decided otherwise"),
     mark("Somebody or something was faster. Load the page again to see how it stands."),
 )
+NOT_QUIET = Told(409, mark("Not yet"), mark("The meters still see the trouble. Please wait a little and confirm then."))
+TOO_LATE = Told(409, mark("Too long ago"), mark("The repair was finished days ago. Please report this as a new fault."))
+NO_CREW = Told(
+    409,
+    mark("You belong to no crew yet"),
+    mark("Ask the office to put your login into a crew, then take the ticket again."),
+)
 NOT_SIGNED = Told(400, mark("Not accepted"), mark("The message is not signed as agreed."))
 
 TABLE: dict[type[Exception], Told] = {
@@ -68,9 +78,20 @@ TABLE: dict[type[Exception], Told] = {
     NotInRegistry: NOTHING_HERE,
     BillUnknown: NOTHING_HERE,
     IntentUnknown: NOTHING_HERE,
+    TicketUnknown: NOTHING_HERE,
+    RepairNotQuiet: NOT_QUIET,
+    ReopenTooLate: TOO_LATE,
+    StepRefused: CONFLICT,
     PaymentConflict: CONFLICT,
     PaymentUnusable: BAD_INPUT,
     SignatureWrong: NOT_SIGNED,
+    AccountMissing: NOTHING_HERE,
+    AnomalyUnknown: NOTHING_HERE,
+    RejectUnknown: NOTHING_HERE,
+    HoldUnknown: NOTHING_HERE,
+    HoldUnusable: BAD_INPUT,
+    CommandExpired: CONFLICT,
+    CrewMissing: NO_CREW,
     TextUnusable: BAD_INPUT,
     LoginUnusable: BAD_INPUT,
     ClockNotSet: AWAY,
@@ -98,7 +119,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _handler(told: Told):  # noqa: ANN202
+def _handler(told: Told):
     def handle(request: Request, error: Exception) -> Response:
         log.info("web.refused", path=request.url.path, status=told.status, error=f"{type(error).__name__}: {error}")
         return answer(request, told, detail=str(error))

@@ -53,6 +53,13 @@ FAULTS = {
     "leak": mark("Leak"),
     "outage": mark("Power cut"),
 }
+WORKS = {
+    "closure": mark("Water shut off for work"),
+    "flushing": mark("Flushing of the mains"),
+    "outage": mark("Power cut for work"),
+    "meter_exchange": mark("Exchange of the meter"),
+    "other": mark("Work"),
+}
 TIMELINE = {
     "opened": mark("The fault was noticed"),
     "affected": mark("More homes are affected"),
@@ -88,6 +95,10 @@ def ticket_state(_: Translate, code: str) -> tuple[str, str]:
     """Give the words for a ticket's state and the class of its badge."""
     words, look = TICKET_STATES.get(code, (code, ""))
     return _(words), look
+
+
+def work(_: Translate, kind: str) -> str:
+    return _(WORKS.get(kind, kind))
 
 
 def timeline(_: Translate, kind: str) -> str:

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 LEAST_GAP_S = 1.0
 KEEPALIVE_S = 15.0
+LISTEN_POLL_S = 0.2  # how long the end of the server waits for the listening thread
 EVERYTHING = "*"
 
 
@@ -69,7 +70,7 @@ class Hub:
         self._thread = threading.Thread(
             target=events.listen,
             args=(database_url,),
-            kwargs={"channel": events.POSITIONED, "wake": self.notified, "stop": self._stop},
+            kwargs={"channel": events.POSITIONED, "wake": self.notified, "stop": self._stop, "poll_s": LISTEN_POLL_S},
             name="live pages",
             daemon=True,
         )

@@ -38,6 +38,17 @@ WAYS = (
     Way("repair.view_own", "/repairs", mark("Repairs"), "wrench", own=True),
     Way("use.view_own", "/notices", mark("Notices"), "bell", own=True),
     Way("payment.pay_own", "/payments", mark("Payments"), "card", tab=False, own=True),
+    Way("telemetry.view", "/operator", mark("Control room"), "gauge"),
+    Way("telemetry.view", "/operator/telemetry", mark("Telemetry"), "radio"),
+    Way("anomaly.view", "/operator/anomalies", mark("Anomalies"), "alert"),
+    Way("customer.find", "/office", mark("Customers"), "search"),
+    Way("collection.view", "/office/arrears", mark("Arrears"), "receipt"),
+    Way("bill.view", "/office/runs", mark("Bill runs"), "file"),
+    Way("ticket.view", "/crew", mark("Tickets"), "wrench"),
+    Way("handheld.use", "/handheld", mark("Meter reading"), "pin"),
+    Way("gateway.view", "/operator/rejected", mark("Refused messages"), "note", tab=False),
+    Way("gateway.view", "/operator/processes", mark("Processes"), "sync", tab=False),
+    Way("audit.view", "/audit", mark("Audit log"), "shield"),
 )
 
 

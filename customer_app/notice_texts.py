@@ -90,6 +90,7 @@ def target(notice: Notice) -> str:
     if not name:
         return path
     subject_kind, _, subject_id = notice.subject_key.partition(":")
+    subject_id = subject_id.partition(":")[0]
     number = notice.parameters.get(name, subject_id if f"{subject_kind}_id" == name else "")
     return path.replace("{" + name + "}", str(number)) if str(number).isdecimal() else "/notices"
 
@@ -131,14 +132,14 @@ def _day(visit: Visit, text: object) -> str:
 
 def _leak(visit: Visit, told: Mapping[str, Any]) -> str:
     _ = visit.translate
-    if "litres" not in told:
+    if told.get("litres_so_far") is None:
         return ""
     return _(
         "%(litres)s L have flowed without a pause. Please look at taps, toilet and boiler.",
-        litres=visit.formats.number(float(told["litres"])),
+        litres=visit.formats.number(float(told["litres_so_far"])),
     )
 
 
 def _fault(_: Translate, told: Mapping[str, Any]) -> str:
-    fault = told.get("fault", told.get("fault_kind"))
+    fault = told.get("trouble")
     return _("%(fault)s.", fault=labels.fault(_, str(fault))) if fault else ""

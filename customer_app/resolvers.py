@@ -6,6 +6,7 @@ from customer_app.live import Resolve
 from ingest_gateway import queries as ingest_queries
 from kernel.clock import wall_now
 from kernel.database import Pool, Scope, transaction
+from maintenance_tracker import queries as tracker_queries
 
 
 def resolvers(pool: Pool) -> Mapping[str, Resolve]:
@@ -17,7 +18,13 @@ def resolvers(pool: Pool) -> Mapping[str, Resolve]:
             found = ingest_queries.meters_of_batches(conn, utility_id=utility_id, batch_ids=batch_ids)
         return [f"meter:{meter_id}" for meter_id in found]
 
-    return {"intake.batch_stored": meters}
+    def points(utility_id: int, keys: list[str]) -> Iterable[str]:
+        ticket_ids = [int(key.removeprefix("ticket:")) for key in keys]
+        with transaction(pool, scope=_scope(utility_id)) as conn:
+            found = tracker_queries.points_of_tickets(conn, utility_id=utility_id, ticket_ids=ticket_ids)
+        return [*keys, *(f"point:{point_id}" for point_id in found)]
+
+    return {"intake.batch_stored": meters, "ticket.changed": points}
 
 
 def _scope(utility_id: int) -> Scope:

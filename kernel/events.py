@@ -177,15 +177,19 @@ def listen(
     channel: str,
     wake: Callable[[str], None],
     stop: threading.Event,
+    poll_s: float = POLL_S,
 ) -> None:
-    """Call `wake` with each notification's payload, until `stop`; comes back by itself after a database restart."""
+    """Call `wake` with each notification's payload, until `stop`; comes back by itself after a database restart.
+
+    `stop` is looked at every `poll_s` seconds.
+    """
     while not stop.is_set():
         try:
             with psycopg.connect(database_url, autocommit=True) as conn:
                 conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 wake("")
                 while not stop.is_set():
-                    for notification in conn.notifies(timeout=POLL_S):
+                    for notification in conn.notifies(timeout=poll_s):
                         wake(notification.payload)
         except psycopg.OperationalError as error:
             log.warning("events.listen_lost", channel=channel, error=str(error))
@@ -218,6 +222,11 @@ def forget(conn: Connection[TupleRow], *, keep: int) -> int:
         {"keep": keep},
     )
     return deleted.rowcount
+
+
+def unresolved_failures(conn: Connection[TupleRow]) -> int:
+    """Count the events that a consumer could not handle and nobody has looked after."""
+    return _scalar(conn, "SELECT count(*) FROM event_failure WHERE resolved_at IS NULL")
 
 
 def backlog(conn: Connection[TupleRow]) -> dict[str, int]:

@@ -2,7 +2,33 @@
 
 from fastapi import APIRouter
 
-from customer_app.routes import bills, customer, events, health, me, notices, payments, sign_in, use, webhooks
+from customer_app.routes import (
+    api_crew,
+    api_office,
+    audit,
+    bills,
+    crew,
+    customer,
+    events,
+    handheld,
+    handheld_api,
+    health,
+    me,
+    notices,
+    office,
+    office_agreements,
+    office_lists,
+    office_money,
+    operator,
+    operator_dig,
+    operator_meters,
+    operator_records,
+    payments,
+    repairs,
+    sign_in,
+    use,
+    webhooks,
+)
 from customer_app.settings import Surface
 
 shared: list[APIRouter] = [health.router, events.router, sign_in.router, me.router]
@@ -13,9 +39,23 @@ SURFACES: dict[Surface, list[APIRouter]] = {
         use.router,
         bills.router,
         payments.router,
+        repairs.router,
         notices.router,
         webhooks.router,
     ],
-    "staff": [],
-    "handheld": [],
+    "staff": [
+        operator.router,
+        operator_meters.router,
+        operator_dig.router,
+        operator_records.router,
+        crew.router,
+        api_crew.router,
+        office.router,
+        office_money.router,
+        office_lists.router,
+        office_agreements.router,
+        api_office.router,
+        audit.router,
+    ],
+    "handheld": [handheld.router, handheld_api.router],
 }

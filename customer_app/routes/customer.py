@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, money, notice_texts
+from customer_app import customers, money, notice_texts, repairs
 from customer_app.dependencies import allowed
 from customer_app.money import Owed, Stopped
 from customer_app.notice_texts import NoticeText
 from customer_app.rendering import Page
+from customer_app.repairs import RepairSummary
 from customer_app.usage import Chart, Figure, Usage, total_of_month
 from customer_app.visit import Visit
 from kernel.period import add_months
@@ -54,6 +55,7 @@ class HomePage(Page):
     FRAGMENTS: ClassVar[dict[str, str]] = {
         "supply": "home/_supply.html",
         "owed": "home/_owed.html",
+        "repairs": "home/_repairs.html",
         "use": "home/_use.html",
         "notices": "home/_notices.html",
     }
@@ -63,6 +65,7 @@ class HomePage(Page):
     address: str
     stopped: tuple[Stopped, ...]
     owed: tuple[Owed, ...]
+    repairs: tuple[RepairSummary, ...]
     use: tuple[UseCard, ...]
     notices: tuple[NoticeText, ...]
 
@@ -81,6 +84,7 @@ def show(visit: Annotated[Visit, allowed("use.view_own", action="home.view", obj
         address=f"{points[0].address} {points[0].building}".strip() if points else "",
         stopped=money.stopped(visit) if wanted in ("", "supply") else (),
         owed=money.owed(visit) if wanted in ("", "owed") else (),
+        repairs=repairs.open_near(visit, points=points) if wanted in ("", "repairs") else (),
         use=_use_cards(visit, points) if wanted in ("", "use") else (),
         notices=notice_texts.newest(visit, limit=NOTICES_SHOWN) if wanted in ("", "notices") else (),
     )

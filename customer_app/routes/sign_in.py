@@ -16,7 +16,7 @@ from registry import operations as registry_operations
 
 router = APIRouter()
 
-DEMO_PASSWORD = "suiden"  # noqa: S105  # the demo's only; shown on its sign-in page
+DEMO_PASSWORD = "suiden"  # the demo's only; shown on its sign-in page
 DEMO_LOGINS = (
     ("customer", mark("Customer"), mark("your use, bills and repairs")),
     ("customer2", mark("Customer in arrears"), mark("reminders, suspension, payment")),

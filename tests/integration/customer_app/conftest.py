@@ -10,7 +10,7 @@ from typing import get_args
 import httpx
 import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import Connection, conninfo
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
@@ -18,13 +18,14 @@ from customer_app.app import create_app
 from customer_app.server import Server
 from customer_app.settings import WebSettings
 from kernel.clock import FixedClock
-from kernel.database import Pool, Scope, enter_scope, open_pool
+from kernel.database import Pool, open_pool
 from kernel.metrics import Metrics
 from registry import operations as registry_operations
 from registry.domain.rights import RoleName
-
+from tests.conftest import clone
 from tests.integration.customer_app import town
 
+DAYS = 100
 CARD_SECRET = "a-key-for-tests"
 
 
@@ -37,19 +38,34 @@ class Utility:
     parties: dict[str, int]
 
 
+@pytest.fixture(scope="session")
+def town_database(database_server: str, database_template: str) -> Iterator[str]:
+    """Name of a database with the town of `town.py` after a hundred days of use and the bills of its last two months.
+
+    Its logins are `customer`, `neighbour` and one for each role of staff; their passwords are `town.PASSWORD`.
+    """
+    for url in clone(database_server, database_template):
+        with psycopg.connect(url) as conn:
+            utility_id = town.found(conn)
+            parties = town.parties(conn, utility_id=utility_id)
+            for name in ("customer", "neighbour"):
+                _login(conn, utility_id=utility_id, name=name, role="customer", party_id=parties[name])
+            for role in get_args(RoleName):
+                if role != "customer":
+                    _login(conn, utility_id=utility_id, name=role, role=role, party_id=None)
+            town.live_through(conn, utility_id=utility_id, days=DAYS)
+            town.bill(conn, utility_id=utility_id, months=2)
+        yield str(conninfo.conninfo_to_dict(url)["dbname"])
+
+
 @pytest.fixture
-def utility(database_url: str) -> Utility:
-    """The town of `town.py`, with logins `customer`, `neighbour` and one for each role of staff; passwords `open sesame`."""
-    with psycopg.connect(database_url) as conn:
-        utility_id = town.found(conn)
-        enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=town.NOW))
-        parties = town.parties(conn, utility_id=utility_id)
-        for name in ("customer", "neighbour"):
-            _login(conn, utility_id=utility_id, name=name, role="customer", party_id=parties[name])
-        for role in get_args(RoleName):
-            if role != "customer":
-                _login(conn, utility_id=utility_id, name=role, role=role, party_id=None)
-    return Utility(database_url, utility_id, parties)
+def utility(database_server: str, town_database: str) -> Iterator[Utility]:
+    """A copy of the town, for this test alone."""
+    for url in clone(database_server, town_database):
+        with psycopg.connect(url) as conn:
+            utility_id = town.utility_id(conn)
+            parties = town.parties(conn, utility_id=utility_id)
+        yield Utility(url, utility_id, parties)
 
 
 def _login(conn: Connection[TupleRow], *, utility_id: int, name: str, role: RoleName, party_id: int | None) -> None:

@@ -1,16 +1,25 @@
 """The small utility of these tests: two houses of one street, each with water and power."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway import operations as ingest_operations
 from kernel.database import Scope, enter_scope
+from kernel.period import add_months, local_days
+from rating_engine import operations as rating_operations
 from registry import book
 from registry import operations as registry_operations
 
 NOW = datetime(2026, 6, 17, 5, 30, tzinfo=UTC)  # 14:30 in Tokyo
 START = datetime(2025, 1, 1, tzinfo=UTC)
+TOKYO = ZoneInfo("Asia/Tokyo")
+TARIFFS = Path(__file__).resolve().parents[3] / "rating_engine" / "tariffs"
 PASSWORD = "open sesame"
 HOUSES = ("customer", "neighbour")
 
@@ -29,6 +38,13 @@ def found(conn: Connection[TupleRow]) -> int:
     enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=NOW))
     registry_operations.load_book(conn, utility_id=utility_id, book=_book())
     return utility_id
+
+
+def utility_id(conn: Connection[TupleRow]) -> int:
+    """Give the town's id."""
+    row = conn.execute("SELECT utility_id FROM utility WHERE code = 'test'").fetchone()
+    assert row is not None
+    return row[0]
 
 
 def parties(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, int]:
@@ -107,3 +123,48 @@ def _meters(house: str) -> tuple[book.MeterRow, book.MeterRow]:
         book.MeterRow(f"W-{house}", "water", "m3", -3, 9, has_actuator=True, has_pressure=True),
         book.MeterRow(f"E-{house}", "electricity", "kWh", -3, 10, nominal_v=101.0, has_actuator=True),
     )
+
+
+def live_through(conn: Connection[TupleRow], *, utility_id: int, days: int) -> None:
+    """Let the meters count, hour by hour, for the days before now, with mornings and evenings in it."""
+    hours = days * 24
+    starts_us = int((NOW - timedelta(hours=hours)).replace(minute=0).timestamp() * 1_000_000)
+    of_serial = meters(conn, utility_id=utility_id)
+    of_day = np.array([2, 1, 1, 1, 1, 3, 9, 12, 8, 5, 4, 5, 7, 5, 4, 4, 5, 8, 12, 13, 10, 8, 6, 3], dtype=np.int64)
+    random = np.random.default_rng(7)
+    block: list[tuple[int, NDArray[np.int64]]] = []
+    for serial, meter_id in sorted(of_serial.items()):
+        size = 4 if serial.startswith("W") else 85
+        used = of_day[np.arange(hours + 1) % 24] * size + random.integers(0, 3 * size, hours + 1)
+        block.append((meter_id, np.cumsum(used)))
+    at_us = starts_us + np.arange(hours + 1, dtype=np.int64) * 3_600_000_000
+    ingest_operations.load_history(
+        conn,
+        utility_id=utility_id,
+        readings=ingest_operations.ReadingBlock(
+            meter_id=np.repeat(np.array([meter_id for meter_id, _ in block], dtype=np.int64), hours + 1),
+            read_at_us=np.tile(at_us, len(block)),
+            register=np.concatenate([registers for _, registers in block]),
+        ),
+        now=NOW,
+    )
+    today = NOW.astimezone(TOKYO).date()
+    first, end = today - timedelta(days=days + 1), today + timedelta(days=1)
+    ingest_operations.rebuild_rollups(conn, utility_id=utility_id, first=first, end=end)
+
+
+def bill(conn: Connection[TupleRow], *, utility_id: int, months: int) -> None:
+    """Publish the tariffs and run the bills that fell due in the months before now."""
+    for path in sorted(TARIFFS.glob("*.yaml")):
+        rating_operations.publish_tariff(conn, utility_id=utility_id, document=path.read_text(), at=START)
+    district = conn.execute("SELECT zone_id FROM zone WHERE code = 'D1'").fetchone()
+    assert district is not None
+    for back in range(months, 0, -1):
+        first = add_months(NOW.astimezone(TOKYO).date().replace(day=1), -back)
+        at = local_days(add_months(first, 1), add_months(first, 2), zone=TOKYO).start + timedelta(hours=9)
+        spans = {"electricity": 1} | ({"water": 2} if add_months(first, 1).month % 2 == 0 else {})
+        for service, length in spans.items():
+            period = local_days(add_months(first, 1 - length), add_months(first, 1), zone=TOKYO)
+            rating_operations.run_bills(
+                conn, utility_id=utility_id, district_id=district[0], service=service, period=period, at=at
+            )
