@@ -1,6 +1,6 @@
 """Connections, roles and transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +55,7 @@ def with_options(database_url: str, *, role: Role, process: str) -> str:
 
 
 @contextmanager
-def transaction(pool: Pool, *, scope: Scope) -> Iterator[Connection[TupleRow]]:
+def transaction(pool: Pool, *, scope: Scope) -> Generator[Connection[TupleRow]]:
     """Run one transaction for one utility; commit at the end, roll back on an error."""
     with pool.connection() as conn:
         enter_scope(conn, scope=scope)

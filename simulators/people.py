@@ -185,7 +185,6 @@ def _occupy(
     own = _account(people, party, since, method, closed_at=until)
     apart = _account(people, party, since, method, closed_at=until) if rng.random() < 0.05 and place.index else own
     size_mm, amperes = sizes
-    business = kind in ("shop", "restaurant", "office")
     for point, service, account in ((points[0], "water", water_account or own), (points[1], "electricity", apart)):
         if point is None:
             continue
@@ -202,7 +201,7 @@ def _occupy(
                 account,
                 point,
                 "jp-tokyo-water" if is_water else "jp-tepco-b",
-                "business" if business else "general",
+                "general",
                 size_mm if is_water else None,
                 None if is_water else amperes,
                 since,

@@ -63,4 +63,4 @@ def coordinates(*, east_m: float, north_m: float) -> tuple[float, float]:
 
 
 def address(*, area: str, row: int, block: int, number: int) -> str:
-    return f"東京都西多摩郡日の出町{TOWN_PARTS[area]}{CHOME[row]}丁目{block}番{number}号"
+    return f"東都県日の出町{TOWN_PARTS[area]}{CHOME[row]}丁目{block}番{number}号"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED as error:
-        err.print(f"[bold red]suiden:[/] {error}", highlight=False)
+        err.print(f"[bold red]suiden:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -139,18 +140,23 @@ def found(
         str, typer.Option(prompt="Password of the login `admin`", confirmation_prompt=True, hide_input=True)
     ] = "",
 ) -> None:
-    """Found a utility: its rights, the tariffs that come with Suiden, and the login `admin`. Time runs as on the wall."""
+    """Found a utility: its rights, the tariffs that come with Suiden, the login `admin`. Time runs as on the wall."""
+    from registry.operations import UtilityExists
     from suiden import founding
+    from suiden.errors import NotPossibleHere
 
-    utility_id = founding.found_empty(
-        settings.load(ProcessSettings).database_url,
-        code=code,
-        name=name,
-        time_zone=time_zone,
-        currency=currency,
-        locale=locale,
-        admin_password=password,
-    )
+    try:
+        utility_id = founding.found_empty(
+            settings.load(ProcessSettings).database_url,
+            code=code,
+            name=name,
+            time_zone=time_zone,
+            currency=currency,
+            locale=locale,
+            admin_password=password,
+        )
+    except UtilityExists as error:
+        raise NotPossibleHere(str(error)) from error
     out.print(f"founded {name} as utility {utility_id}; sign in as `admin`")
 
 

@@ -49,6 +49,7 @@ def run(*, database_url: str, stop: threading.Event) -> None:
             target=_relay, kwargs={"database_url": database_url, "pool": pool, "wake": wake, "stop": stop}
         ),
         threading.Thread(target=_beat, kwargs={"pool": pool, "stop": stop}),
+        threading.Thread(target=ingest_consumers.keep_rollups, args=(pool,), kwargs={"clock": clock, "stop": stop}),
     ]
     threads += [
         threading.Thread(

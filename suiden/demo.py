@@ -68,11 +68,12 @@ def run(*, port: int, rate: float, fresh: bool, console: Console) -> None:
         for name in migrate.migrate(servers.database_url):
             say(f"database: applied {name}")
         with psycopg.connect(servers.database_url) as conn:
-            if not founding.is_founded(conn):
-                founding.found(servers.database_url, say=say)
-            if stop.is_set():
-                return
-            stack.enter_context(_running_clock(servers.database_url, rate=rate, say=say))
+            is_founded = founding.is_founded(conn)
+        if not is_founded:
+            founding.found(servers.database_url, say=say)
+        if stop.is_set():
+            return
+        stack.enter_context(_running_clock(servers.database_url, rate=rate, say=say))
         supervisor = Supervisor(log_dir=data_dir / "log")
         stack.callback(_stop_processes, supervisor, say)
         _start_processes(supervisor, servers=servers, port=port, data_dir=data_dir)

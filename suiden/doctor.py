@@ -17,9 +17,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from rich.console import Console
 
+from ingest_gateway import queries as ingest
 from kernel import clock, events, heartbeat, invariants, migrate
 from kernel.settings import read_secret_files
-from suiden import demo
 from suiden.errors import NotPossibleHere
 from suiden.settings import ROOT
 
@@ -28,6 +28,8 @@ BACKLOG_AT_MOST = 20_000
 FREE_BYTES_AT_LEAST = 1 << 30
 TIMEOUT_S = 3.0
 PROCESSES = ("gateway", "checker", "scheduler")
+IN_DATABASE = ("database", "schema", "clock", *PROCESSES, "events", "books")
+PARTS = ("assets", "disk", *IN_DATABASE, "broker", "web")
 State = Literal["well", "ill", "unknown"]
 
 
@@ -49,10 +51,18 @@ class Finding:
 
 
 def examine(*, part: str | None = None) -> list[Finding]:
-    """Look at every part, or at one; a part that cannot be reached is a finding, not an error."""
-    servers = _servers()
-    findings = [finding for look in _looks(servers) for finding in look()]
-    return [finding for finding in findings if part is None or finding.part == part]
+    """Look at every part, or at one; a part that cannot be reached is a finding, not an error.
+
+    :raises NotPossibleHere: if there is no such part
+    """
+    if part is not None and part not in PARTS:
+        raise NotPossibleHere(f"there is no part {part}; there are {', '.join(PARTS)}")
+    findings = [finding for look in _looks(part) for finding in look()]
+    found = [finding for finding in findings if part in (None, finding.part)]
+    if found:
+        return found
+    hidden_by = next(finding for finding in findings if not finding.is_well)
+    return [Finding(part or "", "unknown", f"{hidden_by.part}: {hidden_by.seen}", hidden_by.cure)]
 
 
 def print_findings(findings: list[Finding], *, console: Console) -> None:
@@ -66,28 +76,31 @@ def print_findings(findings: list[Finding], *, console: Console) -> None:
     console.print("[green]All is well.[/]" if ill == 0 else f"[bold]{ill} of {len(findings)} parts need attention.[/]")
 
 
-def _servers() -> dict[str, str]:
-    environment = {**os.environ, **read_secret_files(dict(os.environ))}
-    found = {
-        "database_url": environment.get("DATABASE_URL", ""),
-        "mqtt_url": environment.get("MQTT_URL", ""),
-        "port": environment.get("PORT", ""),
+def _looks(part: str | None) -> list[Callable[[], Iterable[Finding]]]:
+    """Choose where to look: health checks ask for one part, often."""
+    looks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "assets": _assets,
+        "disk": _disk,
+        "database": lambda: _database(_address("database_url")),
+        "broker": lambda: [_broker(_address("mqtt_url"))],
+        "web": lambda: [_web(_address("port"))],
     }
+    if part is None:
+        return list(looks.values())
+    return [looks["database" if part in IN_DATABASE else part]]
+
+
+def _address(name: str) -> str:
+    """Find a server by our environment, or by the demo that runs from here; empty: nowhere."""
+    environment = {**os.environ, **read_secret_files(dict(os.environ))}
+    if environment.get(name.upper()):
+        return environment[name.upper()]
+    from suiden import demo  # only here: it takes seconds to load
+
     try:
-        running = demo.running_servers()
+        return demo.running_servers().get(name, "")
     except NotPossibleHere:
-        running = {"port": "8080"}
-    return {name: value or running.get(name, "") for name, value in found.items()}
-
-
-def _looks(servers: dict[str, str]) -> list[Callable[[], Iterable[Finding]]]:
-    return [
-        _assets,
-        _disk,
-        lambda: _database(servers["database_url"]),
-        lambda: [_broker(servers["mqtt_url"])],
-        lambda: [_web(servers["port"])],
-    ]
+        return ""
 
 
 def _assets() -> Iterable[Finding]:
@@ -124,19 +137,14 @@ def _database(database_url: str) -> Iterable[Finding]:
                     "schema", "ill", f"{len(pending)} migrations wait, first {pending[0]}", "run `suiden migrate`"
                 )
                 return
-            yield Finding("schema", "well", f"up to date; readings are kept by engine {_engine(conn)}")
+            yield Finding("schema", "well", f"up to date; readings are kept by engine {ingest.reading_engine(conn)}")
             yield from _clock(conn)
             yield from _processes(conn)
             yield from _events(conn)
             yield from _invariants(conn)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         first_line = str(error).strip().splitlines()[0]
         yield Finding("database", "ill", first_line, "start PostgreSQL, and look whether DATABASE_URL is right")
-
-
-def _engine(conn: Connection[TupleRow]) -> str:
-    row = conn.execute("SELECT reading_engine()").fetchone()
-    return str(row[0]) if row else "unknown"
 
 
 def _clock(conn: Connection[TupleRow]) -> Iterable[Finding]:
@@ -182,8 +190,7 @@ def _processes(conn: Connection[TupleRow]) -> Iterable[Finding]:
 def _events(conn: Connection[TupleRow]) -> Iterable[Finding]:
     waiting = events.backlog(conn)
     most = max(waiting.values(), default=0)
-    failed = conn.execute("SELECT count(*) FROM event_failure WHERE resolved_at IS NULL").fetchone()
-    count = failed[0] if failed else 0
+    count = events.unresolved_failures(conn)
     if count:
         yield Finding(
             "events", "ill", f"{count} events could not be handled", "see the table event_failure and the checker's log"

@@ -7,6 +7,7 @@ from kernel.migrate import MigrationFailed
 from kernel.settings import SettingFileUnreadable
 from suiden.embedded.broker import BrokerUnusable
 from suiden.embedded.postgres import EmbeddedPostgresUnusable
+from suiden.secret_files import FolderOpen
 from suiden.settings import SettingMissing
 from suiden.supervisor import ProcessFailed
 
@@ -19,6 +20,7 @@ EXPECTED = (
     BrokerUnusable,
     ClockNotSet,
     EmbeddedPostgresUnusable,
+    FolderOpen,
     MigrationFailed,
     NotPossibleHere,
     ProcessFailed,

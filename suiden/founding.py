@@ -191,13 +191,17 @@ def _add_logins(conn: Connection[TupleRow], *, utility_id: int, town: Town) -> N
     numbers = {"customer": town.customer_party, "customer2": town.arrears_party}
     parties = registry_queries.party_ids(conn, utility_id=utility_id, numbers=numbers.values())
     party_of = {login_name: parties[number] for login_name, number in numbers.items()}
+    names = {
+        login_name: next(party.name for party in town.parties if party.party_number == number)
+        for login_name, number in numbers.items()
+    }
     crew: list[int] = []
     for login in DEMO_LOGINS:
         login_id = registry.add_login(
             conn,
             utility_id=utility_id,
             login_name=login.login_name,
-            display_name=login.display_name,
+            display_name=names.get(login.login_name, login.display_name),
             password=DEMO_PASSWORD,
             roles=login.roles,
             party_id=party_of.get(login.login_name),
@@ -235,11 +239,11 @@ def _load_readings(conn: Connection[TupleRow], *, utility_id: int, town: Town, s
         meter_id=meter_ids[history.meter],
         read_at_us=history.read_at_s * 1_000_000,
         register=history.register,
-        flow=history.flow,
-        pressure_kpa=history.pressure_kpa,
-        voltage_1_v=history.voltage_1_v,
-        voltage_2_v=history.voltage_2_v,
-        voltage_3_v=history.voltage_3_v,
+        flow=history.flow.astype(np.float64),
+        pressure_kpa=history.pressure_kpa.astype(np.float64),
+        voltage_1_v=history.voltage_1_v.astype(np.float64),
+        voltage_2_v=history.voltage_2_v.astype(np.float64),
+        voltage_3_v=history.voltage_3_v.astype(np.float64),
         battery_pct=history.battery_pct.astype(np.int64),
     )
     ingest.load_history(conn, utility_id=utility_id, readings=block, now=town.starts_at)

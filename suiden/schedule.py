@@ -15,8 +15,6 @@ import structlog
 from apscheduler.triggers.cron import CronTrigger
 from psycopg import Connection, OperationalError
 from psycopg.rows import TupleRow
-from rating_engine.invariants import INVARIANTS
-from rating_engine.jobs import bills as bill_jobs
 
 from kernel import events, heartbeat, invariants
 from kernel.clock import Clock, ClockNotSet, UtilityClock, wall_now
@@ -24,6 +22,8 @@ from kernel.database import Pool, Scope, open_pool, transaction
 from kernel.jobs import Job, run_forever
 from kernel.period import local_date
 from rating_engine import operations as rating
+from rating_engine.invariants import INVARIANTS
+from rating_engine.jobs import bills as bill_jobs
 from registry import operations as registry
 from registry import queries as registry_queries
 from registry.queries import Utility

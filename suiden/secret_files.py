@@ -1,21 +1,29 @@
 """The passwords and login files of an installation, made once."""
 
-import os
 import secrets
 from pathlib import Path
 
 from suiden.embedded.access import SENDER_RULES, Login, write_files
 
 SERVICE_NAME = "suiden"
+# Containers read their secrets as users of their own: the folder, not the files, keeps others of this machine out.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o644
+
+
+class FolderOpen(Exception):
+    """The folder for secrets can be entered by others; the message names it and the cure."""
 
 
 def make(folder: Path, *, sender_names: tuple[str, ...], database_host: str, broker_host: str) -> list[str]:
-    """Make what is missing in `folder`, readable by its owner only; return the names of the files made.
+    """Make what is missing in `folder`, which its owner alone may enter; return the names of the files made.
 
     Every sender gets the same first password, which the town's simulated meters use; real ones get their own by
     `mosquitto_passwd`.
+
+    :raises FolderOpen: if the folder is there, others may enter it, and it is not empty
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(folder)
     made: list[str] = []
     database_password = _keep(folder, "database_password", secrets.token_urlsafe(24), made)
     _keep(folder, "database_url", f"postgresql://suiden_owner:{database_password}@{database_host}/suiden", made)
@@ -32,17 +40,27 @@ def make(folder: Path, *, sender_names: tuple[str, ...], database_host: str, bro
             password_file=folder / "mqtt_passwords",
             acl_file=folder / "mqtt_access",
         )
-        made += ["mqtt_passwords", "mqtt_access"]
+        for name in ("mqtt_passwords", "mqtt_access"):
+            (folder / name).chmod(FILE_MODE)
+            made.append(name)
     return made
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        if any(folder.iterdir()):
+            raise FolderOpen(f"others may enter {folder}: `chmod 700 {folder}`, or name a folder that is not there yet")
+        folder.chmod(FOLDER_MODE)
 
 
 def _keep(folder: Path, name: str, content: str, made: list[str]) -> str:
     path = folder / name
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
     except FileExistsError:
-        return path.read_text()
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
+        return path.read_text(encoding="utf-8").strip()
+    path.chmod(FILE_MODE)
     made.append(name)
     return content

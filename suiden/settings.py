@@ -22,7 +22,9 @@ class ProcessSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: str = Field(description="PostgreSQL address: postgresql://user:password@host:port/name")
+    database_url: str = Field(
+        pattern="^postgres(ql)?://", description="PostgreSQL address: postgresql://user:password@host:port/name"
+    )
     data_dir: Path = Field(
         default=ROOT / ".suiden", alias="SUIDEN_DATA_DIR", description="folder for files from and to banks, and logs"
     )
@@ -31,7 +33,9 @@ class ProcessSettings(BaseSettings):
 class BrokerSettings(ProcessSettings):
     """What a process on the broker needs beside."""
 
-    mqtt_url: str = Field(description="broker address: mqtt://user:password@host:port, or mqtts://… for TLS")
+    mqtt_url: str = Field(
+        pattern="^mqtts?://", description="broker address: mqtt://user:password@host:port, or mqtts://… for TLS"
+    )
     client_id: str = Field(
         default="suiden-gateway", alias="SUIDEN_GATEWAY_ID", description="stable MQTT client id of this worker"
     )
@@ -47,6 +51,21 @@ def load(settings_class: type[T]) -> T:
         return settings_class()  # pyright: ignore[reportCallIssue]  (its fields come from the environment)
     except ValidationError as error:
         problems = "; ".join(
-            f"{str(problem['loc'][-1]).upper()}: {problem['msg'].lower()}" for problem in error.errors()
+            f"{_variable(settings_class, str(problem['loc'][0]))}: {problem['msg'].lower()}"
+            for problem in error.errors()
         )
         raise SettingMissing(f"the environment is not complete: {problems}. See docs/configuration.md") from error
+
+
+def variables(settings_class: type[BaseSettings]) -> dict[str, bool]:
+    """Name the environment variables of a settings class, and tell whether each must be given."""
+    return {_variable(settings_class, name): field.is_required() for name, field in settings_class.model_fields.items()}
+
+
+def _variable(settings_class: type[BaseSettings], name: str) -> str:
+    """Name the environment variable of a field, which may itself be named by its alias."""
+    field = settings_class.model_fields.get(name)
+    if field is None:
+        return name.upper()
+    alias = field.validation_alias or field.alias
+    return str(alias) if alias else f"{settings_class.model_config.get('env_prefix', '')}{name}".upper()

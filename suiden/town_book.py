@@ -1,6 +1,7 @@
 """The simulated town's papers, as the registry takes them."""
 
 from registry import book
+from simulators.book import Agreement, Meter, Point
 from simulators.town import Town
 
 
@@ -18,20 +19,7 @@ def book_of(town: Town) -> book.Book:
             for h in town.households
         ),
         channels=tuple(book.ChannelRow(c.party_number, c.kind, c.address, c.preferred) for c in town.channels),
-        points=tuple(
-            book.PointRow(
-                point_number=p.point_number,
-                service=p.service,
-                zone_code=p.zone,
-                district_code=p.district,
-                address=p.address,
-                postcode=p.postcode,
-                building=p.building,
-                latitude=p.latitude,
-                longitude=p.longitude,
-            )
-            for p in town.points
-        ),
+        points=tuple(_point(point) for point in town.points),
         point_parties=tuple(
             book.PointPartyRow(p.point_number, p.party_number, p.role, p.valid_from, p.valid_to)
             for p in town.point_parties
@@ -40,36 +28,8 @@ def book_of(town: Town) -> book.Book:
             book.AccountRow(a.account_number, a.party_number, a.opened_at, a.payment_method, a.closed_at)
             for a in town.accounts
         ),
-        agreements=tuple(
-            book.AgreementRow(
-                account_number=a.account_number,
-                point_number=a.point_number,
-                tariff_code=a.tariff_code,
-                valid_from=a.valid_from,
-                valid_to=a.valid_to,
-                customer_class=a.customer_class,
-                size_mm=a.size_mm,
-                capacity_a=a.capacity_a,
-            )
-            for a in town.agreements
-        ),
-        meters=tuple(
-            book.MeterRow(
-                serial=m.serial,
-                kind=m.kind,
-                unit=m.unit,
-                scale=m.scale,
-                digits=m.digits,
-                technology=m.technology,
-                interval_s=m.interval_s,
-                phases=m.phases,
-                nominal_v=m.nominal_v,
-                has_pressure=m.has_pressure,
-                has_actuator=m.has_actuator,
-                verification_expires_on=m.verification_expires_on,
-            )
-            for m in town.meters
-        ),
+        agreements=tuple(_agreement(agreement) for agreement in town.agreements),
+        meters=tuple(_meter(meter) for meter in town.meters),
         installations=tuple(
             book.InstallationRow(
                 i.serial, i.point_number, i.valid_from, i.valid_to, i.opening_register, i.closing_register
@@ -77,4 +37,48 @@ def book_of(town: Town) -> book.Book:
             for i in town.installations
         ),
         senders=tuple(book.SenderRow(s.name, s.kind, s.serials) for s in town.senders),
+    )
+
+
+def _point(point: Point) -> book.PointRow:
+    return book.PointRow(
+        point_number=point.point_number,
+        service=point.service,
+        zone_code=point.zone,
+        district_code=point.district,
+        address=point.address,
+        postcode=point.postcode,
+        building=point.building,
+        latitude=point.latitude,
+        longitude=point.longitude,
+    )
+
+
+def _agreement(agreement: Agreement) -> book.AgreementRow:
+    return book.AgreementRow(
+        account_number=agreement.account_number,
+        point_number=agreement.point_number,
+        tariff_code=agreement.tariff_code,
+        valid_from=agreement.valid_from,
+        valid_to=agreement.valid_to,
+        customer_class=agreement.customer_class,
+        size_mm=agreement.size_mm,
+        capacity_a=agreement.capacity_a,
+    )
+
+
+def _meter(meter: Meter) -> book.MeterRow:
+    return book.MeterRow(
+        serial=meter.serial,
+        kind=meter.kind,
+        unit=meter.unit,
+        scale=meter.scale,
+        digits=meter.digits,
+        technology=meter.technology,
+        interval_s=meter.interval_s,
+        phases=meter.phases,
+        nominal_v=meter.nominal_v,
+        has_pressure=meter.has_pressure,
+        has_actuator=meter.has_actuator,
+        verification_expires_on=meter.verification_expires_on,
     )

@@ -41,6 +41,7 @@ def serve(settings: WebSettings) -> None:
 def run_gateway(settings: BrokerSettings, *, stop: threading.Event) -> None:
     """Take readings in until `stop`; a suspension leaves only with the word of collections."""
     from ingest_gateway import gateway
+    from ingest_gateway.settings import GatewaySettings
     from rating_engine import operations as rating
 
     gateway.run(
@@ -49,6 +50,7 @@ def run_gateway(settings: BrokerSettings, *, stop: threading.Event) -> None:
         client_id=settings.client_id,
         release_guard=rating.release_guard,
         stop=stop,
+        settings=load(GatewaySettings),
     )
 
 

@@ -118,7 +118,8 @@ def setting_names(tree: ast.Module) -> Iterator[str]:
         prefix = re.search(r"env_prefix=['\"](\w*)['\"]", ast.unparse(node))
         for field in node.body:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                yield f"{prefix.group(1) if prefix else ''}{field.target.id}".upper()
+                alias = re.search(r"alias=['\"](\w+)['\"]", ast.unparse(field))
+                yield alias.group(1) if alias else f"{prefix.group(1) if prefix else ''}{field.target.id}".upper()
 
 
 def test_no_file_names_a_registry_or_a_folder_of_one_machine() -> None:

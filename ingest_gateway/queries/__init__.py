@@ -25,6 +25,7 @@ from ingest_gateway.queries.use import (
     zone_pressure,
 )
 from ingest_gateway.store.commands import MeterCommand
+from ingest_gateway.store.engine import reading_engine
 from ingest_gateway.store.landings import RefusedOfMeter, SenderState
 from ingest_gateway.store.latest import LatestReading, LatestRow
 from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReading
@@ -69,6 +70,7 @@ __all__ = [
     "monthly_use",
     "newest_registers",
     "open_anomalies",
+    "reading_engine",
     "readings",
     "registers_at",
     "rejected_page",

@@ -1,0 +1,6 @@
+"""The part of APScheduler's triggers that kernel.jobs uses; APScheduler 3 has no types of its own."""
+
+from datetime import datetime
+
+class BaseTrigger:
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None: ...
