@@ -164,3 +164,7 @@ def _seen_s(gateway: ingest_queries.GatewayHealth) -> float | None:
 
 def _count(told: Any, name: str) -> int:
     return int(told.get(name, 0) or 0)
+
+
+def _rate(told: Any) -> float:
+    return float(told.get("readings_per_s", 0) or 0)

@@ -132,7 +132,7 @@ def _chart(
 
 
 def _shown(band: Band, known: Sequence[_Hour | None], *, margin: float) -> Band | None:
-    """Cut the normal range to what lies near the lines, or they would be flat; its edge shows where they come near it."""
+    """Cut the normal range to what lies near the lines, or they would be flat."""
     there = [hour for hour in known if hour is not None]
     if not there:
         return None

@@ -93,7 +93,7 @@ def log(
     chosen = _day(day)
     period = local_days(chosen, chosen + timedelta(days=1), zone=visit.utility.zone) if chosen else None
     asked = {"actor": actor.strip().lower(), "action": action.strip(), "whom": whom.strip(), "day": day}
-    visit.concerns(**{name: given for name, given in asked.items() if given})
+    visit.audit_detail.update({name: given for name, given in asked.items() if given})
     party_id = _party_id(visit, asked["whom"])
     entries = (
         registry_queries.audit_entries(

@@ -35,10 +35,17 @@ AGES = {
     "over 90": mark("over 90 days"),
 }
 EXCLUSIONS = {
-    "no_reading": mark("no reading"),
-    "no_meter": mark("no meter"),
-    "no_tariff": mark("no tariff"),
-    "register_backwards": mark("the register fell"),
+    "tariff_unknown": mark("the tariff is not known"),
+    "cycle_mismatch": mark("the tariff bills another number of months"),
+    "meter_missing": mark("no meter hung there"),
+    "register_missing": mark("a register is missing"),
+    "register_ran_backwards": mark("the register ran backwards"),
+    "unit_mismatch": mark("the meter's unit is not the tariff's"),
+    "size_not_priced": mark("the tariff has no price for this size"),
+    "month_not_priced": mark("the tariff has no price for this month"),
+    "class_not_priced": mark("the tariff has no price for this class"),
+    "partly_billed": mark("part of it was billed before"),
+    "cancelled": mark("its bill was cancelled"),
 }
 
 
@@ -271,11 +278,13 @@ def _point_numbers(visit: Visit, done: list[BillRunRow]) -> dict[int, str]:
 
 def _run(visit: Visit, run: BillRunRow, *, zones: dict[int, str], numbers: dict[int, str]) -> RunLine:
     _, formats = visit.translate, visit.formats
-    assert run.period.lower is not None and run.period.upper is not None, "a run's period has both ends"
+    first, end = run.period.lower, run.period.upper
+    assert first is not None, "a run's period has a beginning"
+    assert end is not None, "a run's period has an end"
     return RunLine(
         district=zones.get(run.district_id, ""),
         service=labels.service(_, run.service),
-        period=formats.period(Period(run.period.lower, run.period.upper)),
+        period=formats.period(Period(first, end)),
         started=formats.datetime(run.started_at),
         finished=formats.datetime(run.finished_at) if run.finished_at else "",
         billed=formats.number(run.billed),

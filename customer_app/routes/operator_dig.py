@@ -71,7 +71,7 @@ def show(
     days: Annotated[int, Query(ge=1, le=92)] = 3,
 ) -> Response:
     """Show all readings of one meter over some days."""
-    meter = meter_pages.head(visit, meter_id=meter_id)
+    _, meter = visit.translate, meter_pages.head(visit, meter_id=meter_id)
     today = local_date(visit.now, zone=visit.utility.zone)
     first = min(day or today - timedelta(days=days - 1), today)
     end = first + timedelta(days=days)

@@ -89,7 +89,7 @@ def index(
     kind: Kind = "",
     zone: str = "",
     serial: str = "",
-    silent: bool = False,
+    silent: Literal["", "1"] = "",
     before: str = "",
 ) -> Response:
     """List the newest readings of all meters, newest first."""
@@ -102,11 +102,11 @@ def index(
         kind=kind or None,
         zone_id=zone_id,
         serial=serial.strip() or None,
-        only_silent=silent,
+        only_silent=bool(silent),
         before=_key(before),
         limit=PAGE,
     )
-    asked = {"kind": kind, "zone": zone_id or "", "serial": serial.strip(), "silent": "1" if silent else ""}
+    asked = {"kind": kind, "zone": zone_id or "", "serial": serial.strip(), "silent": silent}
     query = urlencode({name: given for name, given in asked.items() if given})
     last = rows[-1] if len(rows) == PAGE else None
     older = f"{last.read_at.isoformat() if last.read_at else 'never'}_{last.meter_id}" if last else ""
@@ -117,7 +117,7 @@ def index(
         kind=kind,
         zone=zone_id,
         serial=serial.strip(),
-        silent=silent,
+        silent=bool(silent),
         own_path=f"/operator/telemetry?{query}&" if query else "/operator/telemetry?",
         older=f"/operator/telemetry?{query}&{urlencode({'before': older})}" if older else "",
         newest_first=f"/operator/telemetry?{query}" if before else "",

@@ -84,6 +84,21 @@ def account(conn: Connection[TupleRow], *, utility_id: int, account_id: int) -> 
     return found
 
 
+def account_by_number(conn: Connection[TupleRow], *, utility_id: int, account_number: str) -> Account:
+    """:raises AccountUnknown: if the utility has no account of this number"""
+    with conn.cursor(row_factory=class_row(Account)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT account_id, account_number, party_id, payment_method, opened_at, closed_at FROM account
+            WHERE utility_id = %(utility_id)s AND account_number = %(account_number)s
+            """,
+            {"utility_id": utility_id, "account_number": account_number},
+        ).fetchone()
+    if found is None:
+        raise AccountUnknown(f"no account of this utility has the number {account_number}")
+    return found
+
+
 def accounts_of_party(conn: Connection[TupleRow], *, utility_id: int, party_id: int) -> list[Account]:
     """List a party's accounts by number, closed ones too."""
     with conn.cursor(row_factory=class_row(Account)) as cursor:

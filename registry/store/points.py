@@ -80,6 +80,17 @@ def point(conn: Connection[TupleRow], *, utility_id: int, point_id: int) -> Poin
     return found[0]
 
 
+def point_by_number(conn: Connection[TupleRow], *, utility_id: int, point_number: str) -> Point:
+    """:raises PointUnknown: if the utility has no point of this number"""
+    row = conn.execute(
+        "SELECT point_id FROM point WHERE utility_id = %(utility_id)s AND point_number = %(point_number)s",
+        {"utility_id": utility_id, "point_number": point_number},
+    ).fetchone()
+    if row is None:
+        raise PointUnknown(f"no point of this utility has the number {point_number}")
+    return point(conn, utility_id=utility_id, point_id=row[0])
+
+
 def points(conn: Connection[TupleRow], *, utility_id: int, point_ids: Collection[int]) -> list[Point]:
     """List those of the points that the utility has, by number."""
     with conn.cursor(row_factory=class_row(Point)) as cursor:
