@@ -84,6 +84,7 @@ def run(*, port: int, rate: float, fresh: bool, console: Console) -> None:
         while not stop.wait(WATCH_S):
             for name in supervisor.watch():
                 say(f"[yellow]{name} had ended and was started again; see {supervisor.log_path(name)}[/]")
+    say("stopped; the next start goes on from here")
 
 
 def running_servers() -> dict[str, str]:

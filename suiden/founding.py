@@ -1,5 +1,6 @@
 """Found the demo's utility: the town's papers, fourteen months of readings, the bills and payments since then."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from maintenance_tracker import operations as maintenance
 from rating_engine import operations as rating
 from rating_engine import queries as rating_queries
 from rating_engine import tariffs
-from rating_engine.operations import Channel, Mandate, PaymentRow
+from rating_engine.operations import Channel, CollectionPolicy, Mandate, PaymentRow
 from rating_engine.queries import Receivable
 from registry import operations as registry
 from registry import queries as registry_queries
@@ -36,6 +37,7 @@ TOWN_SEED = 20_260_401
 STARTS_ON = date(2026, 3, 29)  # three days, which is a minute of the demo, before a bill run
 CYCLES = {"water": {"months": 2, "offset": {"D1": 0, "D2": 1}}, "electricity": {"months": 1}}
 BILLED_MONTHS = 14
+DEMO_COMMAND_HOURS = 24  # twenty seconds of the demo; the preset's six hours would be over in five
 UNPAID_MONTHS = 2  # who pays only when cut off has not paid since the first of the month so many months ago
 PAID_LATE_DAYS = 75  # and paid before that at the last moment
 COLLECTED_DAYS = 71  # before the start: the time over which arrears have grown step by step
@@ -145,7 +147,7 @@ def found_empty(
             settings={"cycles": CYCLES},
         )
         enter_scope(conn, scope=Scope(utility_id, ACTOR, now))
-        _found_rules(conn, utility_id=utility_id, at=now)
+        _found_rules(conn, utility_id=utility_id, policy=rating.default_policy(), at=now)
         registry.add_login(
             conn,
             utility_id=utility_id,
@@ -173,7 +175,8 @@ def _found_papers(conn: Connection[TupleRow], *, town: Town, say: Say) -> int:
     )
     enter_scope(conn, scope=Scope(utility_id, ACTOR, town.history_from))
     registry.load_book(conn, utility_id=utility_id, book=book_of(town))
-    _found_rules(conn, utility_id=utility_id, at=town.history_from)
+    policy = dataclasses.replace(rating.default_policy(), command_hours=DEMO_COMMAND_HOURS)
+    _found_rules(conn, utility_id=utility_id, policy=policy, at=town.history_from)
     numbers = [mandate.account_number for mandate in town.mandates]
     accounts = registry_queries.account_ids(conn, utility_id=utility_id, numbers=numbers)
     rating.load_mandates(conn, utility_id=utility_id, mandates=_mandates(town, account_ids=accounts))
@@ -181,10 +184,10 @@ def _found_papers(conn: Connection[TupleRow], *, town: Town, say: Say) -> int:
     return utility_id
 
 
-def _found_rules(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> None:
+def _found_rules(conn: Connection[TupleRow], *, utility_id: int, policy: CollectionPolicy, at: datetime) -> None:
     for name in tariffs.names():
         rating.publish_tariff(conn, utility_id=utility_id, document=tariffs.document(name), at=at)
-    rating.decide_policy(conn, utility_id=utility_id, policy=rating.default_policy(), changed_by=ACTOR, at=at)
+    rating.decide_policy(conn, utility_id=utility_id, policy=policy, changed_by=ACTOR, at=at)
 
 
 def _add_logins(conn: Connection[TupleRow], *, utility_id: int, town: Town) -> None:
