@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 MAX_BODY_BYTES = 64 * 1024
 RETRY_AFTER_S = (1.0, 3.0, 10.0, 30.0, 60.0, 120.0)
+EVERYWHERE = "0.0.0.0"
 WEBHOOK_TIMEOUT_S = 5.0
 TWICE_EVERY = 4  # one webhook in so many is sent twice
 
@@ -94,7 +95,8 @@ class CardProvider:
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._server.server_address[1]}"
+        name = "localhost" if self._host == EVERYWHERE else self._host  # payers sit at this machine
+        return f"http://{name}:{self._server.server_address[1]}"
 
     def start(self) -> None:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()

@@ -40,8 +40,9 @@ def run(settings: TownSettings, *, stop: threading.Event) -> None:
     address = BrokerAddress.of(settings.mqtt_url)
     world, speakers = keeping.begin(town, folder=folder, now_h=_hour_now(settings))
     network.solve()  # loads the solver, for seconds in which no signal could be obeyed, before anything is under way
-    provider = CardProvider(secret=settings.card_secret, port=settings.card_port) if settings.card_secret else None
-    if provider is not None:
+    provider = None
+    if settings.card_secret:
+        provider = CardProvider(secret=settings.card_secret, host=settings.card_host, port=settings.card_port)
         provider.start()
     meters = Meters(
         world=world,
@@ -94,7 +95,7 @@ def _robots(settings: TownSettings, town: Town, world: World, meters: Meters, st
     crew = residents = None
     if settings.robot_password:
         crew = Crew(_browser(settings, "crew"), repair=meters.do, works=settings.crew_works)
-        residents = Residents(town, _browser(settings, "office"))
+        residents = Residents(town, _browser(settings, "office")) if settings.residents_pay else None
     while not stop.wait(LOOK_EVERY_S):
         now = meters.now()
         try:

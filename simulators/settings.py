@@ -56,8 +56,14 @@ class TownSettings(BaseSettings):
     crew_works: bool = Field(
         default=True, alias="SUIDEN_TOWN_CREW", description="the robot crew takes tickets that nobody took"
     )
+    residents_pay: bool = Field(
+        default=True, alias="SUIDEN_TOWN_RESIDENTS", description="residents come to the counter and pay"
+    )
     card_secret: str = Field(
         default="", alias="SUIDEN_CARD_SECRET", description="key by which webhooks are signed; empty: no card provider"
+    )
+    card_host: str = Field(
+        default="127.0.0.1", alias="SUIDEN_CARD_HOST", description="address that the card provider listens on"
     )
     card_port: int = Field(default=8090, alias="SUIDEN_CARD_PORT", description="port of the card provider")
     seed: int = Field(default=DEFAULT_SEED, alias="SUIDEN_TOWN_SEED", description="which town it is")

@@ -111,7 +111,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def setting_names(tree: ast.Module) -> Iterator[str]:
-    """Yield the environment variables of the module's settings classes."""
+    """Yield the environment variables of the module's settings classes: by alias, or by the class's prefix and name."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef) or not any("Settings" in ast.unparse(base) for base in node.bases):
             continue
@@ -119,7 +119,13 @@ def setting_names(tree: ast.Module) -> Iterator[str]:
         for field in node.body:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                 alias = re.search(r"alias=['\"](\w+)['\"]", ast.unparse(field))
-                yield alias.group(1) if alias else f"{prefix.group(1) if prefix else ''}{field.target.id}".upper()
+                name = f"{prefix.group(1) if prefix else ''}{field.target.id}".upper()
+                yield alias.group(1) if alias else name
+
+
+def test_the_names_of_settings_are_found() -> None:
+    source = "class A(BaseSettings):\n model_config = C(env_prefix='P_')\n one: int = 1\n two: int = Field(alias='TWO')"
+    assert list(setting_names(ast.parse(source))) == ["P_ONE", "TWO"]
 
 
 def test_no_file_names_a_registry_or_a_folder_of_one_machine() -> None:
