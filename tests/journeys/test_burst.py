@@ -1,0 +1,76 @@
+"""A main bursts: many meters lose pressure, and one ticket is about all of them."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from scripts.running_demo import RunningDemo
+from tests.journeys.conftest import DESK, PHONE, Language, People, Person
+
+pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.timeout(600)]
+
+ZONES: dict[Language, str] = {"ja": "W3", "en": "W2"}
+MANY_HOMES = 5
+
+
+def test_a_burst_is_one_ticket_for_many_homes_until_it_is_repaired(
+    town: RunningDemo, people: People, language: Language
+) -> None:
+    zone = ZONES[language]
+    operator = people.sign_in("operator", language=language, size=DESK)
+    crew = people.sign_in("crew", language=language, size=PHONE)
+    operator.mark()
+    assert town.throw("burst", zone).startswith("burst at ")
+
+    sees_pressure_fall(operator, zone=zone)
+    finds_one_ticket(crew, zone=zone)
+    repairs(crew)
+    sees_pressure_back(operator, zone=zone)
+
+
+def sees_pressure_fall(operator: Person, *, zone: str) -> None:
+    """Wait in the control room, without reloading it, until the zone's pressure is too low."""
+    _, page = operator.translate, operator.page
+    low = page.locator("#anomalies a.list-item", has_text=_("Low water pressure")).filter(has_text=zone)
+    expect(low.first).to_be_visible()
+    assert operator.has_not_reloaded()
+
+
+def finds_one_ticket(crew: Person, *, zone: str) -> None:
+    """See many homes gather on the zone's one ticket, and open it."""
+    _, page = crew.translate, crew.page
+    ticket = page.locator("a.job", has_text=_("Low water pressure")).filter(has_text=zone)
+    expect(ticket).to_have_count(1)
+    ticket.click()
+    homes = re.escape(_("%(n)s homes", n="N")).replace("N", r"(\d+)")
+    expect(page.locator("#ticket-now")).to_contain_text(re.compile(homes))
+    found = re.search(homes, page.locator("#ticket-now").inner_text())
+    assert found is not None
+    assert int(found[1]) >= MANY_HOMES
+    page.go_back()
+    expect(ticket).to_have_count(1)
+    ticket.click()
+
+
+def repairs(crew: Person) -> None:
+    """Take, start and finish; then wait until the meters are back to normal."""
+    _, page = crew.translate, crew.page
+    path = page.url
+    page.get_by_role("button", name=_("Take this ticket")).click()
+    page.get_by_role("button", name=_("Start work")).click()
+    finish = page.locator("details.action-card")
+    finish.locator("summary").click()
+    finish.get_by_text(_("Pipe burst: clamp set")).click()
+    finish.get_by_role("button", name=_("It is repaired")).click()
+    page.wait_for_url(re.compile(r"/crew(\?|$)"))
+    page.goto(path)
+    expect(page.locator("#ticket-now")).to_contain_text(_("The meters are back to normal."))
+
+
+def sees_pressure_back(operator: Person, *, zone: str) -> None:
+    """Wait in the control room until the zone is off the list."""
+    _, page = operator.translate, operator.page
+    low = page.locator("#anomalies a.list-item", has_text=_("Low water pressure")).filter(has_text=zone)
+    expect(low).to_have_count(0)
+    assert operator.has_not_reloaded()
