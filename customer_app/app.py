@@ -1,7 +1,7 @@
 """Putting the web application together: surfaces, shared services, error answers, start and end."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
@@ -64,7 +64,7 @@ def origin_of(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
 
 
-def _lifespan(services: Services) -> Callable[[FastAPI], object]:
+def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app

@@ -64,7 +64,8 @@ def check_signature(body: bytes, *, header: str, secret: str, wall_s: float) -> 
 
     :raises SignatureWrong: if it is not made with our key, or too old
     """
-    parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
+    named = (part.strip().partition("=") for part in header.split(","))
+    parts = {name: text for name, _, text in named}
     at, given = parts.get("t", ""), parts.get("v1", "")
     if not at.isascii() or not at.isdigit() or len(at) > 15:
         raise SignatureWrong("the signature names no time")

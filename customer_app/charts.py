@@ -1,4 +1,4 @@
-"""Charts drawn by the server as SVG: across in percent, up in pixels, so that they fit a phone and text keeps its size."""
+"""Charts drawn by the server as SVG: across in percent, up in pixels, so that they fit a phone and keep their text."""
 
 import math
 from collections.abc import Sequence
@@ -91,11 +91,12 @@ def line_chart(
         y_high, y_low = (100 * (high - edge) / (high - low) for edge in (band.high, band.low))
         inner.append(f'<rect class="band" x="0" width="100" y="{y_high:.2f}" height="{y_low - y_high:.2f}"/>')
     for number, line in enumerate(lines, start=1):
-        for points in _runs(line.heights, low=low, high=high):
-            inner.append(f'<polyline class="line-{(number - 1) % 3 + 1}" points="{points}"/>')
+        runs = _runs(line.heights, low=low, high=high)
+        inner += [f'<polyline class="line-{(number - 1) % 3 + 1}" points="{points}"/>' for points in runs]
     body.insert(
         0,
-        f'<svg x="0" y="{TOP}" width="100%" height="{plot}" viewBox="0 0 100 100" preserveAspectRatio="none">{"".join(inner)}</svg>',
+        f'<svg x="0" y="{TOP}" width="100%" height="{plot}" viewBox="0 0 100 100" preserveAspectRatio="none">'
+        f"{''.join(inner)}</svg>",
     )
     every = _every(axis)
     for index, label in enumerate(axis):
@@ -142,17 +143,10 @@ def _bar(bar: Bar, *, left: float, step: float, top: float, plot: int, shown: bo
     width = step * (0.72 if bar.before is None else 0.46)
     start = left + (step - width) / 2 + (0 if bar.before is None else step * 0.09)
     if bar.before is not None:
-        h = plot * bar.before / top
-        x = left + step * 0.14
-        parts.append(
-            f'<rect class="bar-before" x="{x:.3f}%" width="{width:.3f}%" y="{TOP + plot - h:.1f}" height="{h:.1f}" rx="3"/>'
-        )
+        parts.append(_rect("bar-before", x=left + step * 0.14, width=width, up=plot * bar.before / top, plot=plot))
     if bar.height is not None and bar.height > 0:
-        h = max(1.5, plot * bar.height / top)
         kind = "bar-main now" if bar.is_now else "bar-main"
-        parts.append(
-            f'<rect class="{kind}" x="{start:.3f}%" width="{width:.3f}%" y="{TOP + plot - h:.1f}" height="{h:.1f}" rx="3"/>'
-        )
+        parts.append(_rect(kind, x=start, width=width, up=max(1.5, plot * bar.height / top), plot=plot))
     elif bar.height is None:
         parts.append(
             f'<rect class="bar-main gap" x="{start:.3f}%" width="{width:.3f}%" y="{TOP + plot - 3}" height="3"/>'
@@ -164,6 +158,12 @@ def _bar(bar: Bar, *, left: float, step: float, top: float, plot: int, shown: bo
             f'<text x="{left + step / 2:.3f}%" y="{TOP + plot + 16}" text-anchor="middle">{escape(label)}</text>'
         )
     return "".join([*parts, "</g>"])
+
+
+def _rect(kind: str, *, x: float, width: float, up: float, plot: int) -> str:
+    return (
+        f'<rect class="{kind}" x="{x:.3f}%" width="{width:.3f}%" y="{TOP + plot - up:.1f}" height="{up:.1f}" rx="3"/>'
+    )
 
 
 def _before_text(bar: Bar) -> str:

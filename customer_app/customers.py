@@ -1,4 +1,4 @@
-"""What is a customer's own: points, accounts and meters. Every customer page starts from here, so a foreign id finds nothing."""
+"""What is a customer's own: points, accounts and meters. Customer pages start here, so a foreign id finds nothing."""
 
 from collections.abc import Iterable
 

@@ -57,7 +57,7 @@ class Access:
 
     def __call__(self, request: Request, typed_token: Annotated[str, Depends(posted_token)]) -> Iterator[Visit]:
         services = services_of(request)
-        # Before a connection is taken: the clock takes one of its own now and then, and two at once could starve the pool.
+        # Before a connection is taken: the clock takes one of its own at times, and two at once could starve the pool.
         now = services.clock.now()
         visit: Visit | None = None
         try:
@@ -108,7 +108,7 @@ class Access:
                 scope = Scope(utility_id=visit.utility_id, actor=visit.actor, now=visit.now)
                 enter_scope(conn, scope=scope)
                 self._record(conn, visit, detail={**visit.audit_detail, "refused": type(error).__name__})
-        except Exception as second:
+        except Exception as second:  # noqa: BLE001  # the visitor is told the first error, not this one
             log.warning("audit.refusal_not_recorded", action=self.action, error=f"{type(second).__name__}: {second}")
 
 

@@ -1,7 +1,7 @@
 """How numbers, amounts and times are written on a page: in the reader's language, on the utility's clock."""
 
+import datetime as dt
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -48,50 +48,50 @@ class Formats:
     def unit(self, unit: str) -> str:
         return UNIT_SIGNS.get(unit, unit)
 
-    def local(self, at: datetime) -> datetime:
+    def local(self, at: dt.datetime) -> dt.datetime:
         return at.astimezone(self.zone)
 
-    def date(self, day: date) -> str:
+    def date(self, day: dt.date) -> str:
         return dates.format_date(day, "long" if self.locale == "ja" else "d MMM y", locale=self.locale)
 
-    def short_date(self, day: date) -> str:
+    def short_date(self, day: dt.date) -> str:
         return dates.format_date(day, "M月d日(E)" if self.locale == "ja" else "EEE d MMM", locale=self.locale)
 
-    def day_of(self, at: datetime) -> str:
+    def day_of(self, at: dt.datetime) -> str:
         """Write the calendar day of an instant."""
         return self.date(self.local(at).date())
 
-    def time(self, at: datetime) -> str:
+    def time(self, at: dt.datetime) -> str:
         return dates.format_time(self.local(at), "HH:mm", locale=self.locale)
 
-    def clock_time(self, at: datetime) -> str:
+    def clock_time(self, at: dt.datetime) -> str:
         return dates.format_time(self.local(at), "HH:mm:ss", locale=self.locale)
 
-    def datetime(self, at: datetime) -> str:
+    def datetime(self, at: dt.datetime) -> str:
         return f"{self.short_date(self.local(at).date())} {self.time(at)}"
 
-    def full_datetime(self, at: datetime) -> str:
+    def full_datetime(self, at: dt.datetime) -> str:
         return f"{self.day_of(at)} {self.time(at)}"
 
-    def month(self, day: date) -> str:
+    def month(self, day: dt.date) -> str:
         return dates.format_date(day, "y年M月" if self.locale == "ja" else "MMMM y", locale=self.locale)
 
-    def short_month(self, day: date) -> str:
+    def short_month(self, day: dt.date) -> str:
         return dates.format_date(day, "M月" if self.locale == "ja" else "MMM", locale=self.locale)
 
-    def year(self, day: date) -> str:
+    def year(self, day: dt.date) -> str:
         return dates.format_date(day, "y年" if self.locale == "ja" else "y", locale=self.locale)
 
-    def weekday(self, day: date) -> str:
+    def weekday(self, day: dt.date) -> str:
         return dates.format_date(day, "E", locale=self.locale)
 
     def period(self, period: Period) -> str:
         """Write a period of whole days by its first and last day."""
         first = self.local(period.start).date()
-        last = (self.local(period.end) - timedelta(microseconds=1)).date()
+        last = (self.local(period.end) - dt.timedelta(microseconds=1)).date()
         return self.days(first, last)
 
-    def days(self, first: date, last: date) -> str:
+    def days(self, first: dt.date, last: dt.date) -> str:
         """Write a span of days, the year once where both ends share it."""
         if first == last:
             return self.date(first)
@@ -101,7 +101,7 @@ class Formats:
             return f"{self.date(first)} – {dates.format_date(last, 'M月d日', locale=self.locale)}"
         return f"{dates.format_date(first, 'd MMM', locale=self.locale)} – {self.date(last)}"
 
-    def ago(self, at: datetime, *, now: datetime) -> str:
+    def ago(self, at: dt.datetime, *, now: dt.datetime) -> str:
         """Write how long ago something was."""
         minutes = max(0, int((now - at).total_seconds() // 60))
         _ = self.translate
@@ -113,7 +113,7 @@ class Formats:
             return _("%(n)s h ago", n=minutes // 60)
         return _("%(n)s days ago", n=minutes // (24 * 60))
 
-    def duration(self, length: timedelta) -> str:
+    def duration(self, length: dt.timedelta) -> str:
         minutes = max(0, int(length.total_seconds() // 60))
         _ = self.translate
         if minutes < 60:

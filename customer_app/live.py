@@ -122,7 +122,7 @@ class Hub:
             resolve = self._resolvers.get(topic)
             try:
                 found = keys if resolve is None else resolve(utility_id, keys)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # The page stays a little old; the next change wakes it again.
                 log.warning("live.unresolved", topic=topic, error=f"{type(error).__name__}: {error}")
                 continue

@@ -1,4 +1,4 @@
-"""Collecting what is to be translated: `python -m customer_app.messages` reads templates and code, and updates the catalogues."""
+"""Collecting what is to be translated: `python -m customer_app.messages` updates the catalogues."""
 
 import sys
 from collections.abc import Iterator
@@ -41,9 +41,8 @@ def main() -> int:
             write_po(file, catalogue, width=120, sort_output=True, omit_header=True)
         untranslated = missing(locale, wanted=wanted)
         gaps += len(untranslated)
-        print(f"{locale}: {len(wanted)} messages, {len(untranslated)} without translation")
-        for message in untranslated:
-            print(f"  {message}")
+        found = [f"{locale}: {len(wanted)} messages, {len(untranslated)} without translation", *untranslated]
+        sys.stdout.write("\n  ".join(found) + "\n")
     return 1 if gaps else 0
 
 

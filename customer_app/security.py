@@ -11,7 +11,8 @@ from kernel.metrics import Metrics
 
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'{pay}; frame-ancestors 'none'; worker-src 'self'"
+    "font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'{pay}; frame-ancestors 'none'; "
+    "worker-src 'self'"
 )
 # Plotly writes its own style sheet; the pages that use it say so, and still run no inline script.
 CONTENT_POLICY_PLOTS = CONTENT_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
@@ -37,7 +38,7 @@ class SecureAnswers:
         self._app = app
         self._metrics = metrics
         self._https = https
-        # A form that leads to the card provider answers with a redirect to it, which browsers check against form-action.
+        # A form that leads to the card provider is answered by a redirect to it, and browsers hold that to form-action.
         self._pay = f" {pay_origin}" if pay_origin else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

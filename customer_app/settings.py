@@ -47,5 +47,5 @@ class WebSettings(BaseSettings):
         default=600.0,
         validation_alias="SUIDEN_STREAM_LIMIT_S",
         gt=0,
-        description="Seconds after which a live stream ends, so that the browser asks again and its rights are checked again",
+        description="Seconds after which a live stream ends: the browser asks again, and its rights are checked again",
     )

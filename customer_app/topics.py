@@ -17,32 +17,32 @@ class Topic:
 
 
 def _all(*event_topics: str) -> Callable[[Visit, str], Iterable[str]]:
-    return lambda visit, about: [f"{event_topic}/*" for event_topic in event_topics]
+    return lambda _visit, _about: [f"{event_topic}/*" for event_topic in event_topics]
 
 
-def _own_use(visit: Visit, about: str) -> Iterable[str]:
+def _own_use(visit: Visit, _about: str) -> Iterable[str]:
     return [f"intake.batch_stored/meter:{meter_id}" for meter_id in customers.own_meter_ids(visit)]
 
 
-def _own_money(visit: Visit, about: str) -> Iterable[str]:
+def _own_money(visit: Visit, _about: str) -> Iterable[str]:
     kinds = ("bill.issued", "bill.cancelled", "payment.received", "suspension.changed")
     return [f"{kind}/account:{account_id}" for account_id in customers.own_account_ids(visit) for kind in kinds]
 
 
-def _own_repairs(visit: Visit, about: str) -> Iterable[str]:
+def _own_repairs(visit: Visit, _about: str) -> Iterable[str]:
     return [f"ticket.changed/point:{point_id}" for point_id in customers.own_point_ids(visit)]
 
 
-def _own_notices(visit: Visit, about: str) -> Iterable[str]:
+def _own_notices(visit: Visit, _about: str) -> Iterable[str]:
     return [f"notice.created/party:{visit.own_party_id}"]
 
 
-def _account(visit: Visit, about: str) -> Iterable[str]:
+def _account(_visit: Visit, about: str) -> Iterable[str]:
     kinds = ("bill.issued", "bill.cancelled", "payment.received", "suspension.changed")
     return [f"{kind}/account:{_number(about)}" for kind in kinds]
 
 
-def _meter(visit: Visit, about: str) -> Iterable[str]:
+def _meter(_visit: Visit, about: str) -> Iterable[str]:
     return [f"{kind}/meter:{_number(about)}" for kind in ("intake.batch_stored", "command.changed")]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from customer_app import navigation
@@ -57,9 +57,13 @@ def home(visit: Annotated[Visit, open_to_all(action="home.open")]) -> Response:
 
 
 @router.get("/login")
-def show(visit: Annotated[Visit, open_to_all(action="session.ask")], next: str = "", name: str = "") -> Response:
+def show(
+    visit: Annotated[Visit, open_to_all(action="session.ask")],
+    next_path: Annotated[str, Query(alias="next", max_length=2000)] = "",
+    name: str = "",
+) -> Response:
     """Show the sign-in page."""
-    return visit.show(_page(visit, login_name=name, next_path=safe_path(next)))
+    return visit.show(_page(visit, login_name=name, next_path=safe_path(next_path)))
 
 
 @router.post("/login")
@@ -67,7 +71,7 @@ def sign_in(
     visit: Annotated[Visit, open_to_all(action="session.start")],
     login_name: Annotated[str, Form(max_length=200)],
     password: Annotated[str, Form(max_length=1000)],
-    next: Annotated[str, Form(max_length=2000)] = "",
+    next_path: Annotated[str, Form(alias="next", max_length=2000)] = "",
 ) -> Response:
     """Begin a session with a new token; an old one of the same browser ends."""
     name = login_name.strip().lower()
@@ -82,9 +86,9 @@ def sign_in(
     )
     if isinstance(session, registry_operations.SignInRefused):
         visit.concerns(refused=session.reason)
-        page = _page(visit, login_name=name, next_path=safe_path(next), problem=_problem(visit, session))
+        page = _page(visit, login_name=name, next_path=safe_path(next_path), problem=_problem(visit, session))
         return visit.show(page, status=403)
-    response = visit.go(safe_path(next) or "/")
+    response = visit.go(safe_path(next_path) or "/")
     visit.set_cookie(response, SESSION_COOKIE, session.token)
     return response
 
@@ -105,10 +109,10 @@ def prefer(
     visit: Annotated[Visit, open_to_all(action="preference.change")],
     locale: Annotated[str, Form()] = "",
     theme: Annotated[str, Form()] = "",
-    next: Annotated[str, Form(max_length=2000)] = "",
+    next_path: Annotated[str, Form(alias="next", max_length=2000)] = "",
 ) -> Response:
     """Keep language and colours: on this device, and the language with the login too."""
-    response = visit.go(safe_path(next) or "/")
+    response = visit.go(safe_path(next_path) or "/")
     if locale in LOCALES:
         visit.set_cookie(response, LOCALE_COOKIE, locale, max_age_s=YEAR_S)
         if visit.who is not None:

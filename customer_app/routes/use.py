@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, usage
+from customer_app import customers, labels, usage
 from customer_app.dependencies import allowed
 from customer_app.rendering import Page
 from customer_app.usage import Chart, Figure, Span, Usage
@@ -102,11 +102,11 @@ def _page(visit: Visit, use: Usage, *, points: list[PointOfParty], span: Span, f
 
     return UsePage(
         service=chosen.service,
-        heading=_("Water") if chosen.service == "water" else _("Electricity"),
+        heading=labels.service(_, chosen.service),
         address=f"{chosen.address} {chosen.building}".strip(),
         points=tuple(
             Choice(
-                f"{_('Water') if one.service == 'water' else _('Electricity')} {one.point_number if len(points) > 2 else ''}".strip(),
+                _point_label(visit, one, of=points),
                 path(point=one.point_id),
                 one.point_id == chosen.point_id,
                 "drop" if one.service == "water" else "bolt",
@@ -132,6 +132,13 @@ def _page(visit: Visit, use: Usage, *, points: list[PointOfParty], span: Span, f
         meter_serial=use.meter.serial if use.meter else "",
         live=first <= use.today < end,
     )
+
+
+def _point_label(visit: Visit, point: PointOfParty, *, of: list[PointOfParty]) -> str:
+    """Name a point by its service, and by its number where the customer has several."""
+    service = labels.service(visit.translate, point.service)
+    several = sum(other.service == point.service for other in of) > 1
+    return f"{service} {point.point_number}" if several else service
 
 
 def _chart(use: Usage, *, span: Span, first: date, end: date, before_head: str) -> Chart:

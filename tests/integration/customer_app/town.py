@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -67,7 +68,7 @@ def accounts(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, int]:
     return _ids(conn, "SELECT account_number, account_id FROM account WHERE utility_id = %(utility_id)s", utility_id)
 
 
-def _ids(conn: Connection[TupleRow], query: str, utility_id: int) -> dict[str, int]:
+def _ids(conn: Connection[TupleRow], query: LiteralString, utility_id: int) -> dict[str, int]:
     return dict(conn.execute(query, {"utility_id": utility_id}).fetchall())
 
 
@@ -162,7 +163,9 @@ def bill(conn: Connection[TupleRow], *, utility_id: int, months: int) -> None:
     for back in range(months, 0, -1):
         first = add_months(NOW.astimezone(TOKYO).date().replace(day=1), -back)
         at = local_days(add_months(first, 1), add_months(first, 2), zone=TOKYO).start + timedelta(hours=9)
-        spans = {"electricity": 1} | ({"water": 2} if add_months(first, 1).month % 2 == 0 else {})
+        spans: dict[book.Service, int] = {"electricity": 1}
+        if add_months(first, 1).month % 2 == 0:
+            spans["water"] = 2
         for service, length in spans.items():
             period = local_days(add_months(first, 1 - length), add_months(first, 1), zone=TOKYO)
             rating_operations.run_bills(

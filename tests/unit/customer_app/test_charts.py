@@ -52,7 +52,9 @@ def test_text_from_outside_cannot_become_markup() -> None:
 
 
 def test_an_hour_without_a_reading_is_marked_and_not_drawn_as_nothing() -> None:
-    tree = parsed(charts.bar_chart(title="t", description="d", unit="L", bars=[Bar("1", None, "?"), Bar("2", 0.0, "0")]))
+    tree = parsed(
+        charts.bar_chart(title="t", description="d", unit="L", bars=[Bar("1", None, "?"), Bar("2", 0.0, "0")])
+    )
     assert [rect.get("class") for rect in bars_of(tree)] == ["bar-main gap"]
 
 

@@ -14,7 +14,7 @@ def viewer(*wants: str, utility_id: int = 1) -> Viewer:
 
 def deliver(hub: Hub, *names: str) -> None:
     """Let the hub hear a notification, as its thread does, and hand over to this loop."""
-    hub._loop = asyncio.get_running_loop()  # noqa: SLF001
+    hub._loop = asyncio.get_running_loop()
     hub.notified(json.dumps(list(names)) if names else "")
 
 
@@ -44,7 +44,8 @@ def test_an_unclear_notification_may_mean_anything(payload: str) -> None:
 def test_a_viewer_is_woken_by_its_own_keys_only() -> None:
     async def run() -> None:
         hub = Hub(resolvers={})
-        mine, other, elsewhere = viewer("bill/account:1"), viewer("bill/account:2"), viewer("bill/account:1", utility_id=2)
+        mine, other = viewer("bill/account:1"), viewer("bill/account:2")
+        elsewhere = viewer("bill/account:1", utility_id=2)
         for one in (mine, other, elsewhere):
             hub.join(one)
         deliver(hub, "1/bill/account:1")
@@ -58,7 +59,7 @@ def test_a_viewer_is_woken_by_its_own_keys_only() -> None:
 
 def test_a_batch_wakes_those_who_view_its_meters() -> None:
     async def run() -> None:
-        hub = Hub(resolvers={"intake": lambda utility_id, keys: ["meter:4"] if keys == ["batch:9"] else []})
+        hub = Hub(resolvers={"intake": lambda _utility_id, keys: ["meter:4"] if keys == ["batch:9"] else []})
         mine, other, all_of_them = viewer("intake/meter:4"), viewer("intake/meter:5"), viewer("intake/*")
         for one in (mine, other, all_of_them):
             hub.join(one)

@@ -1,7 +1,6 @@
 """Every message has its Japanese, and no template holds words outside a message."""
 
 import re
-from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
@@ -36,9 +35,10 @@ def test_translations_use_the_parameters_of_their_message(locale: str) -> None:
             assert set(PARAMETER.findall(str(message.string))) == set(PARAMETER.findall(str(message.id))), message.id
 
 
-@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: path.relative_to(TEMPLATES).as_posix())
-def test_templates_hold_no_words_outside_messages(path: Path) -> None:
-    text = NOT_TEXT.sub(" ", re.sub(r"{% block main_class %}.*?{% endblock %}", "", path.read_text()))
+@pytest.mark.parametrize("name", sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html")))
+def test_templates_hold_no_words_outside_messages(name: str) -> None:
+    path = TEMPLATES / name
+    text = NOT_TEXT.sub(" ", re.sub(r"{% block main_\w+ %}.*?{% endblock %}", "", path.read_text()))
     spoken = [found for found in SPOKEN.findall(text) if not BARE.match(found)]
     between = [part.strip() for part in re.sub(r"<[^>]*>", "\n", text).split("\n")]
     assert [part for part in [*spoken, *between] if not BARE.match(part)] == []
