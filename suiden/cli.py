@@ -141,7 +141,7 @@ def found(
     ] = "",
 ) -> None:
     """Found a utility: its rights, the tariffs that come with Suiden, the login `admin`. Time runs as on the wall."""
-    from registry.operations import UtilityExists
+    from registry.operations import LoginUnusable, UtilityExists
     from suiden import founding
     from suiden.errors import NotPossibleHere
 
@@ -155,7 +155,7 @@ def found(
             locale=locale,
             admin_password=password,
         )
-    except UtilityExists as error:
+    except (LoginUnusable, UtilityExists) as error:
         raise NotPossibleHere(str(error)) from error
     out.print(f"founded {name} as utility {utility_id}; sign in as `admin`")
 
@@ -242,7 +242,7 @@ def _stop_on_signal() -> Iterator[threading.Event]:
 @contextmanager
 def _progress() -> Iterator[Progress]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield progress
 
 
