@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-RESEND_S = 1.0
+RESEND_S = 2.0
+WINDOW = 200  # kept and not acknowledged: a sender that may send again sends nothing new beyond it
+RESENDS_AT_ONCE = 4  # so that a slow machine is not flooded with what it has not got round to
 
 
 class LoadSender:
@@ -83,12 +85,13 @@ class LoadSender:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
-            self.sent += 1
-            self._publish(self.sent)
+            if not self._resends or len(self._kept) < WINDOW:
+                self.sent += 1
+                self._publish(self.sent)
             self._resend_due()
 
     def _resend_until_acknowledged(self) -> None:
-        while self._resends and not self.wait_until_acknowledged(0.2):
+        while self._resends and not self.wait_until_acknowledged(0.05):
             self._resend_due()
 
     def _resend_due(self) -> None:
@@ -96,7 +99,7 @@ class LoadSender:
             return
         with self._lock:
             due = [number for number, sent_s in self._kept.items() if time.monotonic() - sent_s > RESEND_S]
-        for number in due[:100]:
+        for number in due[:RESENDS_AT_ONCE]:
             self._publish(number)
 
     def _publish(self, number: int) -> None:

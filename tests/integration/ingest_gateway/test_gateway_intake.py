@@ -1,152 +1,22 @@
 """What is published over a real broker is stored once, or kept with the reason it was refused for."""
 
+import ctypes
 import json
-import os
-import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import paho.mqtt.client as paho
 import psycopg
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
-from psycopg import Connection
-from psycopg.rows import TupleRow
 
-from ingest_gateway import gateway, operations, queries
-from ingest_gateway.settings import GatewaySettings
-from kernel.database import Scope, enter_scope
-from kernel.metrics import Metrics
+from ingest_gateway import operations, queries
 from tests import gateway_town as town
+from tests.gateway_running import AT, UP, Client, Running, enter, known_protocol, reading, reasons
 
 pytestmark = [pytest.mark.store, pytest.mark.gateway]
 
-UP = f"suiden/v1/{town.CODE}/{town.CONCENTRATOR}/up"
-AT = "2026-04-01T03:00:00Z"
 RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "wmbusmeters" / "recorded.jsonl"
-
-
-def allow(_conn: Connection[TupleRow], _command: operations.QueuedCommand, _now: datetime) -> operations.GuardVerdict:
-    return operations.GuardVerdict(allowed=True, reason="", proof={"seen": "nothing against it"})
-
-
-def known_protocol(broker_url: str) -> str:
-    """Say what the embedded broker speaks, so that no test waits for it to not answer MQTT 5."""
-    is_other = os.environ.get("SUIDEN_TEST_BROKER") or os.environ.get("SUIDEN_TEST_MQTT_URL")
-    return broker_url if is_other else f"{broker_url}?protocol=3.1.1"
-
-
-class Client:
-    """An MQTT client of the outside world: publishes, and keeps what it is sent."""
-
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{secrets.token_hex(4)}")
-        self._client.username_pw_set(address.username, address.password)
-        self._client.on_message = lambda _client, _userdata, message: self.received.append(
-            (message.topic, json.loads(message.payload))
-        )
-        self._client.connect(address.hostname or "", address.port or 1883)
-        self._client.loop_start()
-        self._client.subscribe([("suiden/v1/+/+/ack", 1), ("suiden/v1/+/+/down", 1)])
-
-    def publish(self, topic: str, payload: object) -> None:
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, data, qos=1).wait_for_publish(10)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-class Running:
-    """A gateway in threads of this process, and what is asked of its database."""
-
-    def __init__(
-        self, database_url: str, mqtt_url: str, guard: operations.ReleaseGuard = allow, *, deadline_s: float = 60.0
-    ) -> None:
-        self.database_url = database_url
-        self.stop = threading.Event()
-        self.metrics = Metrics()
-        self._thread = threading.Thread(
-            target=gateway.run,
-            kwargs={
-                "database_url": database_url,
-                "mqtt_url": mqtt_url,
-                "client_id": f"gateway-{secrets.token_hex(4)}",
-                "release_guard": guard,
-                "stop": self.stop,
-                "settings": GatewaySettings(
-                    batch_age_s=0.05, command_poll_s=0.05, command_resend_s=0.5, database_deadline_s=deadline_s
-                ),
-                "metrics": self.metrics,
-            },
-        )
-        self._thread.start()
-        self.wait_for(lambda: self.health().get("broker_connected") is True)
-
-    def close(self) -> None:
-        self.stop.set()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-
-    def ask(self, query: str) -> list[TupleRow]:
-        with psycopg.connect(self.database_url) as conn:
-            return conn.execute(query.encode()).fetchall()
-
-    def health(self) -> dict[str, Any]:
-        rows = self.ask("SELECT health FROM heartbeat WHERE process = 'gateway'")
-        return rows[0][0] if rows else {}
-
-    def count(self, outcome: str) -> float:
-        return self.metrics.registry.get_sample_value("suiden_readings_total", {"outcome": outcome}) or 0.0
-
-    def counts(self) -> dict[str, int]:
-        return {name: int(self.count(name)) for name in ("received", "stored", "duplicate", "rejected")}
-
-    def wait_for(self, is_so: Callable[[], bool], *, timeout_s: float = 20) -> None:
-        deadline_s = time.monotonic() + timeout_s
-        while not is_so():
-            assert time.monotonic() < deadline_s, f"it did not come to that: {self.health()} {self.counts()}"
-            time.sleep(0.02)
-
-    def wait_for_received(self, count: int) -> None:
-        self.wait_for(lambda: self.count("received") >= count)
-
-
-@pytest.fixture
-def founded(database_url: str) -> str:
-    with psycopg.connect(database_url) as conn:
-        town.found(conn)
-    return database_url
-
-
-@pytest.fixture
-def running(founded: str, broker_url: str) -> Iterator[Running]:
-    started = Running(founded, known_protocol(broker_url))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def client(broker_url: str) -> Iterator[Client]:
-    opened = Client(broker_url)
-    yield opened
-    opened.close()
-
-
-def reading(meter: str, at: str = AT, register: int | None = 100, **more: object) -> dict[str, object]:
-    return {"meter": meter, "at": at, "register": register, **more}
-
-
-def reasons(running: Running) -> dict[str, int]:
-    return dict(running.ask("SELECT reason, sum(times)::int FROM rejected_message GROUP BY reason ORDER BY reason"))
 
 
 def test_each_message_is_stored_once_or_kept_with_its_reason(running: Running, client: Client) -> None:
@@ -285,76 +155,6 @@ def test_recorded_telegrams_of_wmbusmeters_land_on_their_meters(running: Running
     assert counts["stored"] >= 5
 
 
-def test_a_command_leaves_after_its_commit_and_its_answer_is_recorded(running: Running, client: Client) -> None:
-    command_id = order(running, purpose="operator", command="valve.close")
-    down = f"suiden/v1/{town.CODE}/W-SELF/down"
-    running.wait_for(lambda: any(topic == down for topic, _ in client.received))
-    told = next(payload for topic, payload in client.received if topic == down)
-    assert told == {
-        "id": command_id,
-        "meter": "W-SELF",
-        "command": "valve.close",
-        "expires_at": "2026-04-01T04:00:00.000Z",
-        "args": {},
-    }
-    other = f"suiden/v1/{town.CODE}/W-OTHER/up"
-    client.publish(other, {"answers": [{"id": command_id, "state": "done", "at": AT}]})  # not its command
-    running.wait_for(lambda: reasons(running) == {"unknown_command": 1})
-    client.publish(f"suiden/v1/{town.CODE}/W-SELF/up", {"answers": [{"id": command_id, "state": "done", "at": AT}]})
-    running.wait_for(lambda: state(running, command_id) == "done")
-    assert events(running) == ["queued", "sent", "done"]
-
-
-def test_an_unanswered_command_is_sent_again_and_becomes_unknown_when_its_time_is_over(
-    running: Running, client: Client
-) -> None:
-    command_id = order(running, purpose="operator", command="valve.open")
-    running.wait_for(lambda: len([1 for topic, _ in client.received if topic.endswith("/down")]) >= 2)
-    with psycopg.connect(running.database_url) as conn:
-        conn.execute("UPDATE utility_clock SET utility_anchor = '2026-04-01T04:00:00Z'")
-    running.wait_for(lambda: state(running, command_id) == "unknown")
-    assert events(running) == ["queued", "sent", "unknown"]
-
-
-def test_a_suspension_leaves_only_when_the_guard_lets_it(founded: str, broker_url: str) -> None:
-    def refuse(_conn: Connection[TupleRow], command: operations.QueuedCommand, _now: object) -> operations.GuardVerdict:
-        return operations.GuardVerdict(allowed=False, reason="paid meanwhile", proof={"purpose": command.purpose})
-
-    running, client = Running(founded, known_protocol(broker_url), refuse), Client(broker_url)
-    try:
-        refused = order(running, purpose="suspension:7", command="valve.close")
-        restoring = order(running, purpose="restoration:7", command="valve.open")
-        running.wait_for(lambda: state(running, refused) == "refused")
-        running.wait_for(lambda: state(running, restoring) == "sent")
-        assert [payload["id"] for topic, payload in client.received if topic.endswith("/down")][:1] == [restoring]
-        assert running.ask(
-            f"SELECT state_detail, release_proof, sends FROM meter_command WHERE command_id = {refused}"
-        ) == [("paid meanwhile", {"purpose": "suspension:7"}, 0)]
-    finally:
-        client.close()
-        running.close()
-
-
-def test_commands_taken_back_are_not_sent(founded: str) -> None:
-    with psycopg.connect(founded) as conn:
-        enter(conn, 1)
-        meter_id = town.meter_id(conn, "W-SELF")
-        operations.queue_command(
-            conn,
-            utility_id=1,
-            meter_id=meter_id,
-            command="valve.close",
-            purpose="suspension:9",
-            expires_at=town.START + timedelta(hours=1),
-            arguments={},
-            at=town.START,
-        )
-        assert operations.cancel_commands(conn, utility_id=1, purpose="suspension:9", at=town.START) == 1
-        assert operations.cancel_commands(conn, utility_id=1, purpose="suspension:9", at=town.START) == 0
-        listed = queries.commands_of_meter(conn, utility_id=1, meter_id=meter_id)
-    assert [command.state for command in listed] == ["cancelled"]
-
-
 def test_mqtt_5_is_spoken_where_the_broker_does_and_3_1_1_elsewhere(founded: str, broker_url: str) -> None:
     running = Running(founded, broker_url)
     try:
@@ -390,34 +190,4 @@ def test_the_connection_comes_back_after_its_thread_died(running: Running, clien
 
 
 def raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
-    import ctypes
-
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
-
-
-def order(running: Running, *, purpose: str, command: operations.Command) -> int:
-    with psycopg.connect(running.database_url) as conn:
-        enter(conn, 1)
-        return operations.queue_command(
-            conn,
-            utility_id=1,
-            meter_id=town.meter_id(conn, "W-SELF"),
-            command=command,
-            purpose=purpose,
-            expires_at=town.START + timedelta(hours=1),
-            arguments={},
-            at=town.START,
-        )
-
-
-def enter(conn: Connection[TupleRow], utility_id: int) -> None:
-    enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=town.START))
-
-
-def state(running: Running, command_id: int) -> str:
-    return running.ask(f"SELECT state FROM meter_command WHERE command_id = {command_id}")[0][0]
-
-
-def events(running: Running) -> list[str]:
-    rows = running.ask("SELECT payload ->> 'state' FROM event WHERE topic = 'command.changed' ORDER BY event_id")
-    return [row[0] for row in rows]
