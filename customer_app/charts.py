@@ -12,6 +12,7 @@ BOTTOM = 22
 AXIS_LABELS = 12  # as many short labels as fit across a phone
 LONG_AXIS_LABELS = 7
 SHORT_LABEL = 3
+SMALLEST_TOP = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class ScaleText:
 
 def nice_top(highest: float) -> float:
     """Round up to a figure that divides well in two."""
-    if highest <= 0:
+    if highest < SMALLEST_TOP:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest))
     return next(

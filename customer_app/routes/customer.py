@@ -1,5 +1,6 @@
 """The customer's first page: is supply on, what do I owe, what is being repaired, how much did I use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, money, notice_texts, repairs
+from customer_app import customers, labels, money, notice_texts, repairs
 from customer_app.dependencies import allowed
 from customer_app.money import Owed, Stopped
 from customer_app.notice_texts import NoticeText
@@ -46,7 +47,6 @@ class UseCard:
     today: Figure
     chart: Chart
     months: tuple[Compared, ...]
-    upto: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +97,19 @@ def _use_cards(visit: Visit, points: list[PointOfParty]) -> tuple[UseCard, ...]:
 
 
 def _use_card(visit: Visit, point: PointOfParty, meter: InstalledMeter | None) -> UseCard:
-    _ = visit.translate
     use = Usage(visit, point=point, meter=meter)
-    today_used = use.days(use.today, use.today + timedelta(days=1)).get(use.today, Decimal(0))
+    days = use.days(add_months(use.today.replace(day=1), -12), use.today + timedelta(days=1))
     return UseCard(
         service=point.service,
-        name=_("Water") if point.service == "water" else _("Electricity"),
+        name=labels.service(visit.translate, point.service),
         path=f"/use?point={point.point_id}",
-        today=use.small(today_used),
+        today=use.small(days.get(use.today, Decimal(0))),
         chart=use.chart_of_hours(use.today),
-        months=_months(visit, use),
-        upto=visit.formats.short_date(use.today),
+        months=_months(visit, use, days=days),
     )
 
 
-def _months(visit: Visit, use: Usage) -> tuple[Compared, ...]:
+def _months(visit: Visit, use: Usage, *, days: Mapping[date, Decimal]) -> tuple[Compared, ...]:
     """Compare this month with last month and the same month last year, each up to the same day."""
     _ = visit.translate
     this = use.today.replace(day=1)
@@ -120,7 +118,7 @@ def _months(visit: Visit, use: Usage) -> tuple[Compared, ...]:
         (_("Last month"), add_months(this, -1)),
         (visit.formats.month(add_months(this, -12)), add_months(this, -12)),
     )
-    totals = [(label, _upto(use, first)) for label, first in named]
+    totals = [(label, total_of_month(days, first, last_day=use.today.day)) for label, first in named]
     widest = max((used for _label, used in totals if used), default=Decimal(1))
     now = totals[0][1]
     return tuple(
@@ -134,11 +132,6 @@ def _months(visit: Visit, use: Usage) -> tuple[Compared, ...]:
         )
         for index, (label, used) in enumerate(totals)
     )
-
-
-def _upto(use: Usage, first: date) -> Decimal | None:
-    days = use.days(first, add_months(first, 1))
-    return total_of_month(days, first, last_day=use.today.day)
 
 
 def _change(visit: Visit, now: Decimal | None, before: Decimal | None) -> str:
