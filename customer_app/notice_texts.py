@@ -112,7 +112,7 @@ def _money(visit: Visit, told: Mapping[str, Any]) -> str:
             if service:
                 return visit.translate("%(service)s, %(amount)s.", service=service, amount=amount)
             return visit.translate("%(amount)s.", amount=amount)
-    return visit.translate("%(service)s.", service=service) if service else ""
+    return ""
 
 
 def _until(visit: Visit, kind: str, told: Mapping[str, Any]) -> str:
