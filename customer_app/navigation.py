@@ -30,6 +30,8 @@ class Entry:
     active: bool
 
 
+MOST_TABS = 5
+
 # The first way that a login may go is its home.
 WAYS = (
     Way("use.view_own", "/home", mark("Home"), "home", own=True),
@@ -46,18 +48,19 @@ WAYS = (
     Way("bill.view", "/office/runs", mark("Bill runs"), "file"),
     Way("ticket.view", "/crew", mark("Tickets"), "wrench"),
     Way("handheld.use", "/handheld", mark("Meter reading"), "pin"),
-    Way("gateway.view", "/operator/rejected", mark("Refused messages"), "note", tab=False),
+    Way("gateway.view", "/operator/rejected", mark("Refused"), "note", tab=False),
     Way("gateway.view", "/operator/processes", mark("Processes"), "sync", tab=False),
     Way("audit.view", "/audit", mark("Audit log"), "shield"),
 )
 
 
 def entries(who: SignedIn | None, *, served: Set[str], active: str, translate: Translate) -> tuple[Entry, ...]:
-    """List the ways that are open to somebody, among the pages that this process serves."""
+    """List the ways that are open to somebody, among the pages that this process serves; a phone has room for five."""
+    open_ways = [way for way in WAYS if _is_open(way, who=who, served=served)]
+    tabs = [way for way in open_ways if way.tab][:MOST_TABS]
     return tuple(
-        Entry(path=way.path, label=translate(way.label), icon=way.icon, tab=way.tab, active=way.path == active)
-        for way in WAYS
-        if _is_open(way, who=who, served=served)
+        Entry(path=way.path, label=translate(way.label), icon=way.icon, tab=way in tabs, active=way.path == active)
+        for way in open_ways
     )
 
 

@@ -173,7 +173,7 @@ def _line(visit: Visit, found: tracker_queries.Ticket, *, place: str, zone: str)
         state_look=look,
         state_words=words,
         crew=found.crew_name or "",
-        affected=_("%(n)s places concerned", n=formats.number(found.affected)) if found.affected > 1 else "",
+        affected=_("%(n)s homes", n=formats.number(found.affected)) if found.affected > 1 else "",
     )
 
 

@@ -16,7 +16,9 @@ from registry import queries as registry_queries
 
 HOURS = 24
 PRESSURE_BAND_KPA = Band(150.0, 740.0)  # as the checker's rules: what Japanese mains may run at
-VOLTAGE_BAND_V = Band(95.0, 107.0)
+VOLTAGE_BANDS_V = ((100.0, Band(95.0, 107.0)), (200.0, Band(182.0, 222.0)))
+NEAR = 0.05  # a nominal voltage within this share of 100 or 200 V counts as it
+OTHER_SHARE = 0.1
 AXIS_EVERY_H = 6
 
 
@@ -51,6 +53,24 @@ class _Hour:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What one service's charts show: hours by zone, and what is normal."""
+
+    hours: dict[int, dict[datetime, _Hour]]
+    band: Band
+    unit: str
+    decimals: int
+    margin: float
+
+
+class _Rounded(ScaleText):
+    """Writes the axis in whole units: its ends are where the lines happen to be, not a measure."""
+
+    def write(self, amount: float) -> str:
+        return f"{amount:.0f}"
+
+
 def charts(visit: Visit, *, service: str) -> tuple[ZoneChart, ...]:
     """Draw the last day of every zone of a service."""
     end = visit.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
@@ -58,56 +78,51 @@ def charts(visit: Visit, *, service: str) -> tuple[ZoneChart, ...]:
     measured = _pressures(visit, period) if service == "water" else _voltages(visit, period)
     kind = "dma" if service == "water" else "transformer"
     zones = registry_queries.zones(visit.conn, utility_id=visit.utility_id)
-    return tuple(
-        _chart(visit, zone, measured[zone.zone_id], service=service, period=period)
-        for zone in zones
-        if zone.kind == kind
-    )
+    return tuple(_chart(visit, zone, measured, period=period) for zone in zones if zone.kind == kind)
 
 
-def _pressures(visit: Visit, period: Period) -> dict[int, dict[datetime, _Hour]]:
+def _pressures(visit: Visit, period: Period) -> _Measured:
     found: dict[int, dict[datetime, _Hour]] = defaultdict(dict)
     for row in ingest_queries.zone_pressure(visit.conn, utility_id=visit.utility_id, period=period):
         mean = row.pressure_mean_kpa
         found[row.zone_id][row.hour] = _Hour(row.pressure_min_kpa, mean, mean)
-    return found
+    return _Measured(found, PRESSURE_BAND_KPA, "kPa", decimals=0, margin=40.0)
 
 
-def _voltages(visit: Visit, period: Period) -> dict[int, dict[datetime, _Hour]]:
+def _voltages(visit: Visit, period: Period) -> _Measured:
     found: dict[int, dict[datetime, _Hour]] = defaultdict(dict)
-    for row in console.zone_voltages(visit.conn, utility_id=visit.utility_id, period=period):
+    nominal_v, rows = console.zone_voltages(visit.conn, utility_id=visit.utility_id, period=period)
+    for row in rows:
         found[row.zone_id][row.hour] = _Hour(row.voltage_min_v, row.voltage_mean_v, row.voltage_max_v)
-    return found
+    return _Measured(found, _voltage_band(nominal_v or 100.0), "V", decimals=1, margin=2.0)
 
 
-def _chart(
-    visit: Visit,
-    zone: registry_queries.Zone,
-    hours: dict[datetime, _Hour],
-    *,
-    service: str,
-    period: Period,
-) -> ZoneChart:
-    _ = visit.translate
-    band, unit = (PRESSURE_BAND_KPA, "kPa") if service == "water" else (VOLTAGE_BAND_V, "V")
+def _voltage_band(nominal_v: float) -> Band:
+    for usual_v, band in VOLTAGE_BANDS_V:
+        if abs(nominal_v - usual_v) <= usual_v * NEAR:
+            return band
+    return Band(nominal_v * (1 - OTHER_SHARE), nominal_v * (1 + OTHER_SHARE))
+
+
+def _chart(visit: Visit, zone: registry_queries.Zone, measured: _Measured, *, period: Period) -> ZoneChart:
+    _, hours, band, decimals = visit.translate, measured.hours[zone.zone_id], measured.band, measured.decimals
     instants = [period.start + timedelta(hours=n) for n in range(HOURS)]
     known = [hours.get(at) for at in instants]
     lines = [Line(_("mean"), tuple(h.mean if h else None for h in known))]
     lines.append(Line(_("lowest"), tuple(h.low if h else None for h in known)))
-    if service == "electricity":
+    if any(h.high != h.mean for h in known if h):
         lines.append(Line(_("highest"), tuple(h.high if h else None for h in known)))
     newest = next((h for h in reversed(known) if h is not None), None)
     look, words = _state(visit, newest, band)
-    decimals = 0 if service == "water" else 1
     svg = line_chart(
         title=f"{zone.code} {zone.name}",
         description=_("The last %(n)s hours; the band is the normal range.", n=HOURS),
         lines=lines,
         axis=[visit.formats.time(at) if n % AXIS_EVERY_H == 0 else "" for n, at in enumerate(instants)],
-        unit=unit,
-        band=_shown(band, known, margin=40.0 if service == "water" else 2.0),
+        unit=measured.unit,
+        band=_shown(band, known, margin=measured.margin),
         height=150,
-        scale_text=ScaleText(),
+        scale_text=_Rounded(),
     )
     rows = tuple(
         ZoneRow(
@@ -122,7 +137,7 @@ def _chart(
         code=zone.code,
         name=zone.name,
         now=visit.formats.number(newest.mean, decimals=decimals) if newest else "–",
-        unit=unit,
+        unit=measured.unit,
         look=look,
         words=words,
         svg=svg,

@@ -1,5 +1,6 @@
 """What the control room asks: live telemetry, silent meters, the voltage of zones."""
 
+from collections import Counter
 from datetime import datetime
 
 from psycopg import Connection
@@ -61,8 +62,16 @@ def meter_counts(conn: Connection[TupleRow], *, utility_id: int, at: datetime, c
     return store.meter_counts(conn, utility_id=utility_id, slack_s=ON_THE_WAY_S * clock_rate, at=at)
 
 
-def zone_voltages(conn: Connection[TupleRow], *, utility_id: int, period: Period) -> list[ZoneVoltage]:
-    """Give each transformer's hours of the period with the lowest, mean and highest voltage at its meters."""
-    meters = registry.known_meters(conn, utility_id=utility_id)
-    meter_ids = [meter.meter_id for meter in meters if meter.kind == "electricity" and meter.point_id is not None]
-    return store.zone_voltages(conn, utility_id=utility_id, meter_ids=meter_ids, first=period.start, end=period.end)
+def zone_voltages(
+    conn: Connection[TupleRow], *, utility_id: int, period: Period
+) -> tuple[float | None, list[ZoneVoltage]]:
+    """Give each transformer's hours of the period with the lowest, mean and highest voltage at its meters.
+
+    Only meters of the commonest nominal voltage count, for 100 V and 200 V do not mix; it is returned first.
+    """
+    meters = [one for one in registry.known_meters(conn, utility_id=utility_id) if one.point_id is not None]
+    nominal_v, _count = next(iter(Counter(one.nominal_v for one in meters if one.nominal_v).most_common(1)), (None, 0))
+    meter_ids = [one.meter_id for one in meters if nominal_v is not None and one.nominal_v == nominal_v]
+    return nominal_v, store.zone_voltages(
+        conn, utility_id=utility_id, meter_ids=meter_ids, first=period.start, end=period.end
+    )
