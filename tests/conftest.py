@@ -6,6 +6,7 @@ A server that cannot be had is a failure, never a skip. To use other servers:
     SUIDEN_TEST_MQTT_URL       a broker, with a login that may use every topic
     SUIDEN_TEST_BROKER         `mosquitto`: start the installed Mosquitto in place of the embedded broker
     SUIDEN_TEST_BROWSER        a Chromium
+    SUIDEN_TEST_SKIP_NOTHING   1: what would be skipped fails, for lack of what it needs
 """
 
 import os
@@ -13,7 +14,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[server_key].stop()
     elif os.environ.get(DATABASE_VARIABLE):
         drop_template(os.environ[DATABASE_VARIABLE], template_name(config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder and by what is used, so that no test of the servers is left out where they are exchanged."""
+    for item in items:
+        folders = item.path.relative_to(ROOT / "tests").parts[:-1]
+        used = set(getattr(item, "fixturenames", ()))
+        if folders[:1] == ("journeys",):
+            item.add_marker("journey")
+        if folders[:1] == ("integration",) or used & {"database_server", "database_url", "conn"}:
+            item.add_marker("store")
+        if folders[:2] == ("integration", "ingest_gateway") or "broker_url" in used:
+            item.add_marker("gateway")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let nothing skip in silence where everything that the tests need was installed for them."""
+    report = yield
+    if report.skipped and os.environ.get("SUIDEN_TEST_SKIP_NOTHING") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
 
 
 def server_url(config: pytest.Config) -> str:
