@@ -89,6 +89,23 @@ def analyze(conn: Connection[TupleRow], *tables: str) -> None:
     conn.execute(sql.SQL("ANALYZE {}").format(names))
 
 
+def has_tables(conn: Connection[TupleRow], *, named: str | None = None) -> bool:
+    """Tell whether there is a table, or one of this name, that neither an extension nor the migrations' record made."""
+    found = conn.execute(
+        """
+        SELECT 1 FROM pg_class AS relation
+        WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p')
+          AND relation.relname !~ '^_?yoyo' AND (%(named)s::text IS NULL OR relation.relname = %(named)s)
+          AND NOT EXISTS (SELECT 1 FROM pg_depend
+                          WHERE pg_depend.classid = 'pg_class'::regclass AND pg_depend.objid = relation.oid
+                            AND pg_depend.deptype = 'e')
+        LIMIT 1
+        """,
+        {"named": named},
+    ).fetchone()
+    return found is not None
+
+
 def empty(conn: Connection[TupleRow]) -> None:
     """Remove every row of our tables, as the owner; the record of migrations stays."""
     names = conn.execute(

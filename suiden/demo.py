@@ -48,7 +48,7 @@ class Servers:
 def run(*, port: int, rate: float, fresh: bool, console: Console) -> None:
     """Start everything, print where it is, and wait for Ctrl-C.
 
-    :raises NotPossibleHere: if the port is taken or the town cannot be founded
+    :raises NotPossibleHere: if the port is taken, or DATABASE_URL names a database that is in use for something else
     """
     _refuse_a_taken_port(port)
     data_dir = Path(os.environ.get("SUIDEN_DATA_DIR", ROOT / ".suiden")).absolute()
@@ -65,6 +65,9 @@ def run(*, port: int, rate: float, fresh: bool, console: Console) -> None:
 
     with ExitStack() as stack:
         servers = _start_servers(stack, data_dir=data_dir, say=say)
+        if os.environ.get("DATABASE_URL"):
+            with psycopg.connect(servers.database_url) as conn:
+                founding.refuse_what_is_not_the_demos(conn)
         for name in migrate.migrate(servers.database_url):
             say(f"database: applied {name}")
         with psycopg.connect(servers.database_url) as conn:

@@ -16,7 +16,7 @@ from ingest_gateway import operations as ingest
 from ingest_gateway.operations import ReadingBlock
 from kernel import clock, events
 from kernel.clock import ClockNotSet
-from kernel.database import Scope, analyze, empty, enter_scope
+from kernel.database import Scope, analyze, empty, enter_scope, has_tables
 from kernel.period import add_months, local_date
 from maintenance_tracker import operations as maintenance
 from rating_engine import operations as rating
@@ -29,6 +29,7 @@ from registry import queries as registry_queries
 from registry.operations import RoleName
 from simulators import town as towns
 from simulators.town import Town
+from suiden.errors import NotPossibleHere
 from suiden.town_book import book_of
 
 UTILITY_CODE = "hinode"
@@ -87,6 +88,22 @@ DEMO_LOGINS = (
 )
 
 
+def refuse_what_is_not_the_demos(conn: Connection[TupleRow]) -> None:
+    """Let the demo into an empty database or its own only: it would empty another, or let its time race.
+
+    :raises NotPossibleHere: if tables of something else are there, or a utility that is not the demo's
+    """
+    if not has_tables(conn, named="utility"):
+        if has_tables(conn):
+            raise NotPossibleHere(
+                "the database holds tables that are not Suiden's: give the demo a database of its own"
+            )
+        return
+    if others := [one.code for one in registry_queries.utilities(conn) if one.settings.get("demo") is not True]:
+        told = f"the database holds the utility {', '.join(others)}, which is not the demo's"
+        raise NotPossibleHere(f"{told}: give the demo a database of its own")
+
+
 def is_founded(conn: Connection[TupleRow]) -> bool:
     """Tell whether the database holds a utility whose time runs."""
     try:
@@ -112,9 +129,12 @@ def found(database_url: str, *, say: Say) -> None:
 
     Utility time is set last: a database without it was never in use, and what an interrupted founding left there
     is removed first.
+
+    :raises NotPossibleHere: if the database is in use for something else
     """
     town = the_town()
     with psycopg.connect(database_url) as conn:
+        refuse_what_is_not_the_demos(conn)
         empty(conn)
         utility_id = _found_papers(conn, town=town, say=say)
         enter_scope(conn, scope=Scope(utility_id, ACTOR, town.starts_at))
@@ -171,7 +191,7 @@ def _found_papers(conn: Connection[TupleRow], *, town: Town, say: Say) -> int:
         time_zone="Asia/Tokyo",
         currency="JPY",
         locale="ja",
-        settings={"cycles": CYCLES, "billing_from": _first_bill_day().isoformat(), "debit": DEBIT_CLIENT},
+        settings={"cycles": CYCLES, "billing_from": _first_bill_day().isoformat(), "debit": DEBIT_CLIENT, "demo": True},
     )
     enter_scope(conn, scope=Scope(utility_id, ACTOR, town.history_from))
     registry.load_book(conn, utility_id=utility_id, book=book_of(town))
