@@ -6,9 +6,10 @@ A stream sends names of topics, never content: the page then asks for its fragme
 import asyncio
 import contextlib
 import json
+import secrets
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ LEAST_GAP_S = 1.0
 KEEPALIVE_S = 15.0
 LISTEN_POLL_S = 0.2  # how long the end of the server waits for the listening thread
 EVERYTHING = "*"
+PAST_KEPT = 200  # deliveries: seconds of a busy day, longer than a page takes to open its stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._name = secrets.token_hex(4)
+        self._delivered = 0
+        self._past: deque[tuple[int, set[tuple[int, str]] | None]] = deque(maxlen=PAST_KEPT)
         self.closed = asyncio.Event()
 
     def start(self, database_url: str) -> None:
@@ -88,6 +93,10 @@ class Hub:
         if self._thread is not None:
             self._thread.join(timeout=5.0)
 
+    def mark(self) -> str:
+        """Name this moment: what a page shows is at least as new. Called in any thread, before the page is read."""
+        return f"{self._name}-{self._delivered}"
+
     @property
     def viewers(self) -> int:
         return len(self._all)
@@ -99,10 +108,25 @@ class Hub:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._deliver, woken)
 
-    def join(self, viewer: Viewer) -> None:
+    def join(self, viewer: Viewer, *, after: str = "") -> None:
+        """Wake a viewer from now on; and now, for what came between the mark `after` of its page and this."""
         self._all.add(viewer)
         for want in viewer.wants:
             self._viewers[(viewer.utility_id, want)].add(viewer)
+        if after:
+            self._catch_up(viewer, after=after)
+
+    def _catch_up(self, viewer: Viewer, *, after: str) -> None:
+        name, _, number = after.partition("-")
+        oldest = self._past[0][0] if self._past else self._delivered + 1
+        is_known = name == self._name and number.isdecimal() and int(number) + 1 >= oldest
+        if not is_known:  # of another process, or too long ago
+            viewer.wake(topic for topics in viewer.wants.values() for topic in topics)
+            return
+        for woken in (woken for seen, woken in self._past if seen > int(number)):
+            for want, topics in viewer.wants.items():
+                if woken is None or (viewer.utility_id, want) in woken:
+                    viewer.wake(topics)
 
     def leave(self, viewer: Viewer) -> None:
         self._all.discard(viewer)
@@ -130,6 +154,8 @@ class Hub:
         return woken
 
     def _deliver(self, woken: set[tuple[int, str]] | None) -> None:
+        self._delivered += 1
+        self._past.append((self._delivered, woken))
         if woken is None:
             for viewer in self._all:
                 viewer.wake(topic for topics in viewer.wants.values() for topic in topics)
@@ -153,9 +179,14 @@ def parse(payload: str) -> list[Change] | None:
     return changes
 
 
-async def stream(hub: Hub, viewer: Viewer, *, limit_s: float, least_gap_s: float = LEAST_GAP_S) -> AsyncIterator[bytes]:
-    """Send the names of due topics, at most once a `least_gap_s`, until the limit or the server's end."""
-    hub.join(viewer)
+async def stream(
+    hub: Hub, viewer: Viewer, *, limit_s: float, least_gap_s: float = LEAST_GAP_S, after: str = ""
+) -> AsyncIterator[bytes]:
+    """Send the names of due topics, at most once a `least_gap_s`, until the limit or the server's end.
+
+    `after` is the mark of the page that shows them: what changed since then is due at once.
+    """
+    hub.join(viewer, after=after)
     ends_s = time.monotonic() + limit_s
     try:
         yield format_sse_event(event="ready", data_str="", retry=2000)

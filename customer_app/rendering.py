@@ -46,6 +46,7 @@ class Frame:
     said: str
     topics: str
     translate: Translate
+    live_mark: str = ""  # from when on its live topics may have changed
 
 
 class Renderer:

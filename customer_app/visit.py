@@ -53,6 +53,7 @@ class Visit:
     translate: Translate
     formats: Formats
     token: str
+    live_mark: str = ""
     object_id: str = ""
     party_id: int | None = None
     audit_detail: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -149,11 +150,13 @@ class Visit:
             said=self.translate(said) if said else "",
             topics=",".join(page.topics()),
             translate=self.translate,
+            live_mark=self.live_mark,
         )
 
 
 def open_visit(request: Request, *, services: Services, conn: Connection[TupleRow], now: datetime) -> Visit:
     """Read the session and enter the utility's scope."""
+    live_mark = services.hub.mark()  # first: a change that comes from here on may be missing on the page
     utility = services.utility(conn)
     who = None
     session_token = request.cookies.get(SESSION_COOKIE)
@@ -174,6 +177,7 @@ def open_visit(request: Request, *, services: Services, conn: Connection[TupleRo
         translate=translator(locale),
         formats=Formats(locale=locale, zone=utility.zone, currency=utility.currency, translate=translator(locale)),
         token=who.csrf_token if who else request.cookies.get(TOKEN_COOKIE) or secrets.token_urlsafe(24),
+        live_mark=live_mark,
     )
 
 

@@ -15,10 +15,10 @@ router = APIRouter()
 
 
 @router.get("/events")
-def events(visit: Annotated[Visit, signed_in(action="live.watch")], topics: str = "") -> Response:
-    """Stream what this login may watch; each topic checks its own right."""
+def events(visit: Annotated[Visit, signed_in(action="live.watch")], topics: str = "", after: str = "") -> Response:
+    """Stream what this login may watch, from the mark `after` of its page on; each topic checks its own right."""
     wants = live_topics.wants(visit, topics.split(","))
     hub = visit.services.hub
     viewer = Viewer(visit.utility_id, wants)
-    content = stream(hub, viewer, limit_s=visit.services.settings.stream_limit_s)
+    content = stream(hub, viewer, limit_s=visit.services.settings.stream_limit_s, after=after)
     return EventSourceResponse(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -29,7 +29,6 @@ from suiden.founding import DEMO_PASSWORD, UTILITY_CODE, sender_names
 Language = Literal["ja", "en"]
 
 OWN_SERVER = "suiden-test-"  # in the folder of the database server that the other tests start for themselves
-PICTURES = Path(__file__).resolve().parents[2] / "test-results"
 PATIENCE_MS = 60_000  # three days of the town
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -62,6 +61,7 @@ class People:
 
     browser: Browser
     url: str
+    pictures: Path  # where to keep what they saw when a story failed
     pages: dict[str, Page] = field(default_factory=dict[str, Page])
 
     def sign_in(self, login_name: str, *, language: Language, size: ViewportSize) -> Person:
@@ -100,7 +100,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
 @pytest.fixture
 def people(town: RunningDemo, browser: Browser) -> Iterator[People]:
     """Browsers that are closed after the story."""
-    found = People(browser, town.url)
+    found = People(browser, town.url, town.data_dir / "pictures")
     yield found
     for page in found.pages.values():
         page.context.close()
@@ -175,17 +175,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         return report
     people, town = item.funcargs.get("people"), item.funcargs.get("town")
     if isinstance(people, People) and report.when == "call":
-        report.sections.append(("what they saw", "\n".join(_pictures(item, people))))
+        report.sections.append(("what they saw", "\n".join(_pictures(item, people, folder=people.pictures))))
     if isinstance(town, RunningDemo):
         report.sections.append(("the processes", town.logs()))
     return report
 
 
-def _pictures(item: pytest.Item, people: People) -> list[str]:
-    PICTURES.mkdir(exist_ok=True)
+def _pictures(item: pytest.Item, people: People, *, folder: Path) -> list[str]:
+    folder.mkdir(exist_ok=True)
     told: list[str] = []
     for login_name, page in people.pages.items():
-        path = PICTURES / f"{item.name}-{login_name}.png".replace("/", "_")
+        path = folder / f"{item.name}-{login_name}.png".replace("/", "_")
         try:
             page.screenshot(path=path, full_page=True)
         except PlaywrightError as error:

@@ -43,7 +43,7 @@ def finds_one_ticket(crew: Person, *, zone: str) -> None:
     ticket = page.locator("a.job", has_text=_("Low water pressure")).filter(has_text=zone)
     expect(ticket).to_have_count(1)
     ticket.click()
-    homes = re.escape(_("%(n)s homes", n="N")).replace("N", r"(\d+)")
+    homes = re.escape(_("%(n)s places concerned", n="{n}")).replace(re.escape("{n}"), r"(\d+)")
     expect(page.locator("#ticket-now")).to_contain_text(re.compile(homes))
     found = re.search(homes, page.locator("#ticket-now").inner_text())
     assert found is not None

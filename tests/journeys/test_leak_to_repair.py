@@ -38,7 +38,7 @@ def test_a_leak_becomes_a_ticket_that_is_repaired_and_confirmed(
     crew = people.sign_in("crew", language=language, size=PHONE)
     repair(crew, ticket_id=ticket_id, customer=customer)
     confirm(customer)
-    assert crew.page.locator(f'a.job[href="/crew/tickets/{ticket_id}"]').count() == 0, "a closed ticket is off the list"
+    expect(crew.page.locator(f'a.job[href="/crew/tickets/{ticket_id}"]')).to_have_count(0)
 
 
 def sees_the_suspicion(customer: Person) -> int:

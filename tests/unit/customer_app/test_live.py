@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from customer_app.live import Hub, Viewer, parse, stream
+from customer_app.live import PAST_KEPT, Hub, Viewer, parse, stream
 
 
 def viewer(*wants: str, utility_id: int = 1) -> Viewer:
@@ -94,6 +94,38 @@ def test_after_a_lost_connection_every_viewer_looks_again() -> None:
         hub.join(mine)
         deliver(hub)
         await asyncio.sleep(0)
+        assert mine.due == {"bill", "ticket"}
+
+    asyncio.run(run())
+
+
+def test_what_changed_between_the_page_and_its_stream_is_told_at_once() -> None:
+    async def run() -> None:
+        hub = Hub(resolvers={})
+        deliver(hub, "1/ticket/point:2")
+        await asyncio.sleep(0)
+        mark = hub.mark()
+        deliver(hub, "1/bill/account:1")
+        await asyncio.sleep(0)
+        mine, other = viewer("bill/account:1", "ticket/point:2"), viewer("bill/account:2")
+        hub.join(mine, after=mark)
+        hub.join(other, after=mark)
+        assert mine.due == {"bill"}
+        assert not other.due
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("mark", ["another-3", "gibberish", "{name}-0"])
+def test_a_page_of_another_process_or_of_long_ago_looks_again(mark: str) -> None:
+    async def run() -> None:
+        hub = Hub(resolvers={})
+        name = hub.mark().partition("-")[0]
+        for _ in range(PAST_KEPT + 1):
+            deliver(hub, "1/bill/account:9")
+        await asyncio.sleep(0)
+        mine = viewer("bill/account:1", "ticket/point:2")
+        hub.join(mine, after=mark.format(name=name))
         assert mine.due == {"bill", "ticket"}
 
     asyncio.run(run())
