@@ -1,20 +1,13 @@
 """From the real wmbusmeters to bills: real Mosquitto, real gateway process, real TimescaleDB, at rate 1."""
 
-import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import UTC, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from kernel.migrate import migrate
+from scripts.journeys.stage import Say, standing
 from scripts.journeys.telegram_utility import (
     CLOSING,
     EXPECTED_BILLS,
@@ -22,28 +15,21 @@ from scripts.journeys.telegram_utility import (
     NO_REGISTER_TOPIC,
     OPENING,
     ROOT,
-    SENDER,
     STORED_READINGS,
-    WATER_SERIALS,
     JourneyFailed,
     as_expected,
     bill_all,
-    found,
     refused_messages,
-    running_gateway,
     set_clock,
     stored_readings,
     wait_for_messages,
 )
-from suiden.embedded.access import SENDER_RULES, Login, Rule
-from suiden.embedded.broker import MosquittoBroker
 
 BEFORE_MIDNIGHT = timedelta(minutes=5)  # a slow machine must not stamp an opening register after the opening
-Say = Callable[[str], None]
 
 
 def main() -> None:
-    """Walk it step by step: needs SUIDEN_TEST_DATABASE_URL (an empty database) and SUIDEN_TEST_MOSQUITTO."""
+    """Walk it step by step, and say what is seen."""
     try:
         _walk(say=lambda text: print(text, flush=True))
     except (JourneyFailed, subprocess.CalledProcessError) as error:
@@ -51,27 +37,9 @@ def main() -> None:
 
 
 def _walk(*, say: Say) -> None:
-    database_url = os.environ["SUIDEN_TEST_DATABASE_URL"]
-    logins = [Login("suiden", secrets.token_urlsafe(12), is_service=True), Login(SENDER, secrets.token_urlsafe(12))]
-    rules = (*SENDER_RULES, Rule("write", "wmbusmeters/#", only_for=SENDER))
-    with ExitStack() as stack:
-        work = Path(stack.enter_context(TemporaryDirectory(prefix="suiden-journey-")))
-        work.chmod(0o755)  # the broker runs as another user, in a folder of its own in here
-        mosquitto = Path(os.environ["SUIDEN_TEST_MOSQUITTO"])
-        broker = MosquittoBroker(data_dir=work / "broker", logins=logins, rules=rules, program=mosquitto)
-        stack.enter_context(broker)
-        say(f"Mosquitto runs on port {broker.port}; {SENDER} may publish to wmbusmeters/#, and to nothing else")
-        urls = [f"mqtt://{login.name}:{login.password}@127.0.0.1:{broker.port}" for login in logins]
-        applied = migrate(database_url)
-        conn = stack.enter_context(psycopg.connect(database_url))
-        engine = conn.execute("SELECT reading_engine()").fetchone()
-        say(f"database: {len(applied)} migrations applied; readings are kept by engine {engine and engine[0]}")
-        utility_id = found(conn)
-        say(f"founded utility {utility_id}: {len(WATER_SERIALS)} water meters and an electricity meter at their points")
-        log_path = work / "gateway.log"
-        with running_gateway(database_url=database_url, mqtt_url=urls[0], log_path=log_path):
-            say("`suiden gateway` hears the broker")
-            _publish_telegrams(conn, utility_id=utility_id, bridge_url=urls[1], say=say)
+    with standing(say=say) as stage:
+        conn, utility_id = stage.conn, stage.utility_id
+        _publish_telegrams(conn, utility_id=utility_id, bridge_url=stage.bridge_url, say=say)
         _show(conn, utility_id=utility_id, say=say)
         bills = bill_all(conn, utility_id=utility_id)
         for bill in bills:
