@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.books import Books
-from ingest_gateway.commands import GUARDED_PURPOSE, CommandState, QueuedCommand, ReleaseGuard
+from ingest_gateway.commands import GUARDED_PURPOSE, CommandState, GuardVerdict, QueuedCommand, ReleaseGuard
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.commands import publish_changed
@@ -89,11 +89,15 @@ class Dispatcher:
         return state == "queued" or left_s is None or time.monotonic() - left_s >= self._settings.command_resend_s
 
     def _send(self, book: MeterBook, command_id: int) -> bool:
-        """Mark one order as sent, then publish it; the guard has its word in between, each time."""
+        """Mark one order as sent, then publish it; the guard has its word in between, each time.
+
+        The guard locks the account, and only then is the order locked: a payment that takes an order back holds the
+        account before it comes to the order, and two that lock in two orders would stop each other.
+        """
         now = self._clock.now()
         scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
         with transaction(self._pool, scope=scope) as conn:
-            order = commands.lock_open(conn, utility_id=book.utility_id, command_id=command_id)
+            order = commands.open_order(conn, utility_id=book.utility_id, command_id=command_id)
             if order is None or order.expires_at <= now or order.sends >= self._settings.command_max_sends:
                 self._sent_s[book.utility_id, command_id] = time.monotonic()
                 return False
@@ -102,22 +106,22 @@ class Dispatcher:
                 verdict = self._release_guard(conn, order, now)
                 proof = verdict.proof
                 if not verdict.allowed:
-                    state: CommandState = "refused" if order.state == "queued" else "unknown"
-                    commands.close(
-                        conn,
-                        utility_id=book.utility_id,
-                        command_id=command_id,
-                        state=state,
-                        detail=verdict.reason,
-                        proof=proof,
-                    )
-                    self._tell(order, state, conn=conn, now=now)
+                    self._refuse(order, verdict, conn=conn, now=now)
                     return False
-            commands.mark_sent(conn, utility_id=book.utility_id, command_id=command_id, proof=proof, at=now)
+            if not commands.mark_sent(conn, order=order, proof=proof, at=now):
+                conn.rollback()  # answered, taken back or sent by another process meanwhile
+                return False
             if order.state == "queued":
                 self._tell(order, "sent", conn=conn, now=now)
         self._sent_s[book.utility_id, command_id] = time.monotonic()
         return self._publish(book, order)
+
+    def _refuse(
+        self, order: QueuedCommand, verdict: GuardVerdict, *, conn: Connection[TupleRow], now: datetime
+    ) -> None:
+        state = commands.refuse(conn, order=order, detail=verdict.reason, proof=verdict.proof)
+        if state is not None:
+            self._tell(order, state, conn=conn, now=now)
 
     def _publish(self, book: MeterBook, order: QueuedCommand) -> bool:
         meter = next((meter for meter in book.meters.values() if meter.meter_id == order.meter_id), None)

@@ -117,64 +117,65 @@ def open_ids(conn: Connection[TupleRow], *, utility_id: int) -> list[tuple[int, 
     return [(command_id, state) for command_id, state in rows]
 
 
-def lock_open(conn: Connection[TupleRow], *, utility_id: int, command_id: int) -> QueuedCommand | None:
-    """Take one order that is queued or sent; None if it is neither by now, or another process has it."""
+def open_order(conn: Connection[TupleRow], *, utility_id: int, command_id: int) -> QueuedCommand | None:
+    """Give one order that is queued or sent, not locked; None if it is neither by now."""
     with conn.cursor(row_factory=class_row(QueuedCommand)) as cursor:
         return cursor.execute(
             """
             SELECT utility_id, command_id, meter_id, command, arguments, purpose, state, queued_at, expires_at, sends
             FROM meter_command
             WHERE utility_id = %(utility_id)s AND command_id = %(command_id)s AND state IN ('queued', 'sent')
-            FOR UPDATE SKIP LOCKED
             """,
             {"utility_id": utility_id, "command_id": command_id},
         ).fetchone()
 
 
 def mark_sent(
-    conn: Connection[TupleRow], *, utility_id: int, command_id: int, proof: Mapping[str, Any] | None, at: datetime
-) -> None:
-    """Note that an order leaves, for the first time or again."""
-    conn.execute(
+    conn: Connection[TupleRow], *, order: QueuedCommand, proof: Mapping[str, Any] | None, at: datetime
+) -> bool:
+    """Note that an order leaves, for the first time or again; tell false if it is not as it was looked at."""
+    marked = conn.execute(
         """
         UPDATE meter_command
         SET state = 'sent', sent_at = coalesce(sent_at, %(at)s), sends = sends + 1,
             release_proof = coalesce(%(proof)s, release_proof)
-        WHERE utility_id = %(utility_id)s AND command_id = %(command_id)s
+        WHERE utility_id = %(utility_id)s AND command_id = %(command_id)s AND state = %(state)s AND sends = %(sends)s
         """,
         {
-            "utility_id": utility_id,
-            "command_id": command_id,
+            "utility_id": order.utility_id,
+            "command_id": order.command_id,
+            "state": order.state,
+            "sends": order.sends,
             "proof": None if proof is None else Jsonb(dict(proof)),
             "at": at,
         },
     )
+    return marked.rowcount == 1
 
 
-def close(
-    conn: Connection[TupleRow],
-    *,
-    utility_id: int,
-    command_id: int,
-    state: CommandState,
-    detail: str,
-    proof: Mapping[str, Any] | None = None,
-) -> None:
-    """End an order that was not answered."""
-    conn.execute(
+def refuse(
+    conn: Connection[TupleRow], *, order: QueuedCommand, detail: str, proof: Mapping[str, Any]
+) -> CommandState | None:
+    """End an order that the guard refused: one that had left before may be obeyed, so it is unknown.
+
+    None if its meter answered meanwhile: what it says counts for more.
+    """
+    row = conn.execute(
         """
         UPDATE meter_command
-        SET state = %(state)s, state_detail = %(detail)s, release_proof = coalesce(%(proof)s, release_proof)
-        WHERE utility_id = %(utility_id)s AND command_id = %(command_id)s
+        SET state = CASE WHEN sends > 0 THEN 'unknown' ELSE 'refused' END, state_detail = %(detail)s,
+            release_proof = %(proof)s
+        WHERE utility_id = %(utility_id)s AND command_id = %(command_id)s AND answered_at IS NULL
+        RETURNING state
         """,
         {
-            "utility_id": utility_id,
-            "command_id": command_id,
-            "state": state,
+            "utility_id": order.utility_id,
+            "command_id": order.command_id,
             "detail": detail,
-            "proof": None if proof is None else Jsonb(dict(proof)),
+            "proof": Jsonb(dict(proof)),
         },
-    )
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def answer(

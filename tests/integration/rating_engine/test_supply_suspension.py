@@ -102,6 +102,31 @@ def test_an_unpaid_bill_is_told_three_times_suspended_and_restored_on_payment(to
     assert notices(town, debtor)[3:] == ["supply.suspended", "payment.received", "supply.restored"]
 
 
+def test_a_payment_while_the_command_leaves_takes_it_back_and_neither_blocks_the_other(
+    town: Town, debtor: Customer
+) -> None:
+    town.until_ordered(debtor)
+    own = {"utility_id": town.utility_id, "account_id": debtor.account_id, "at": town.clock.at}
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        with town.work() as conn:
+            operations.take_payment(
+                conn,
+                **own,
+                channel="counter",
+                external_id="r-1",
+                amount_minor=4224,
+                paid_at=town.clock.at,
+                taken_by="desk",
+            )
+            leaving = beside.submit(town.send)
+            while not town.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                assert not leaving.done(), "the command waits for the account"
+            operations.re_evaluate(conn, **own)
+        assert leaving.result() == []
+    assert town.suspension_state(debtor) == "withdrawn"
+    assert town.rows("SELECT state, sends FROM meter_command") == [("refused", 0)]
+
+
 def test_a_part_payment_does_not_bring_supply_back_but_the_rest_does(town: Town, debtor: Customer) -> None:
     suspend(town, debtor)
     town.pay(debtor, amount_minor=4000, number="r-1")
