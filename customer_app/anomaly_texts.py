@@ -1,14 +1,17 @@
 """What the checker found, in plain words: what is wrong, since when, and on which readings that rests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from customer_app import labels
 from customer_app.visit import Visit
 from ingest_gateway.queries import Anomaly
 from registry import queries as registry_queries
+
+GROUP_FROM = 3  # so many findings of one kind in one zone are told in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,22 @@ def described(visit: Visit, found: Sequence[Anomaly]) -> tuple[AnomalyText, ...]
             )
         )
     return tuple(texts)
+
+
+def grouped(visit: Visit, found: Sequence[Anomaly], *, limit: int) -> tuple[AnomalyText, ...]:
+    """Put findings into words; many of one kind in one zone are one trouble, and become one line."""
+    groups: dict[tuple[str, int | None], list[Anomaly]] = {}
+    for one in found:
+        key = (one.kind, one.zone_id if one.zone_id is not None else -one.anomaly_id)
+        groups.setdefault(key, []).append(one)
+    shown: list[list[Anomaly]] = []
+    for group in groups.values():
+        shown += [group] if len(group) >= GROUP_FROM else [[one] for one in group]
+    shown = shown[:limit]
+    texts = described(visit, [group[0] for group in shown])
+    return tuple(
+        text if len(group) == 1 else _merged(visit, text, group) for text, group in zip(texts, shown, strict=True)
+    )
 
 
 def line(visit: Visit, found: Anomaly) -> str:
@@ -128,6 +147,24 @@ def facts(visit: Visit, found: Anomaly) -> tuple[Fact, ...]:
 def parameters(found: Anomaly) -> tuple[Fact, ...]:
     """List the rule's parameters as they were."""
     return tuple(Fact(name, str(value)) for name, value in sorted(found.evidence.get("parameters", {}).items()))
+
+
+def _merged(visit: Visit, text: AnomalyText, group: Sequence[Anomaly]) -> AnomalyText:
+    _, first = visit.translate, min(group, key=lambda one: one.started_at)
+    worst = sorted(float(one.evidence["worst"]) for one in group if "worst" in one.evidence)
+    words = _("%(n)s meters", n=visit.formats.number(len(group)))
+    if worst:
+        unit = str(group[0].evidence.get("unit", ""))
+        extreme = worst[0] if group[0].kind.endswith("_low") else worst[-1]
+        words = _("%(n)s meters, worst %(worst)s %(unit)s", n=len(group), worst=_number(visit, extreme), unit=unit)
+    return replace(
+        text,
+        path=f"/operator/anomalies?{urlencode({'kind': first.kind, 'zone': first.zone_id})}",
+        place=words,
+        line="",
+        since=visit.formats.datetime(first.started_at),
+        lasted=visit.formats.duration(visit.now - first.started_at),
+    )
 
 
 def _numbers(visit: Visit, evidence: Mapping[str, Any]) -> dict[str, str]:

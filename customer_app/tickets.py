@@ -78,7 +78,9 @@ def lines(visit: Visit) -> tuple[TicketLine, ...]:
 
 
 def line(visit: Visit, one: OpenTicket) -> TicketLine:
-    return _line(visit, one.ticket, place=one.address, zone=f"{one.zone_code} {one.zone_name}".strip())
+    # A fault of a whole zone is nowhere in particular: one home's address would mislead.
+    place = one.address if one.ticket.point_id is not None else ""
+    return _line(visit, one.ticket, place=place, zone=f"{one.zone_code} {one.zone_name}".strip())
 
 
 def own_crew_id(visit: Visit) -> int | None:
@@ -103,7 +105,7 @@ def ticket(visit: Visit, *, ticket_id: int) -> Ticket:
     found = view.ticket
     zone = _zone(visit, view)
     at_point = next((p for p in view.points if p.point_id == found.point_id), view.points[0] if view.points else None)
-    place = f"{at_point.address} {at_point.building}".strip() if at_point else ""
+    place = f"{at_point.address} {at_point.building}".strip() if at_point and found.point_id is not None else ""
     anomalies = ingest_queries.anomalies(visit.conn, utility_id=visit.utility_id, anomaly_ids=view.anomaly_ids)
     map_path = ""
     if at_point and at_point.latitude is not None and at_point.longitude is not None:
@@ -163,7 +165,7 @@ def _line(visit: Visit, found: tracker_queries.Ticket, *, place: str, zone: str)
         priority=found.priority,
         look=PRIORITY_LOOKS.get(found.priority, ""),
         place=place or zone,
-        zone=zone,
+        zone=zone if place else "",
         age=formats.duration(visit.now - found.opened_at),
         promised=formats.datetime(found.promised_at) if found.promised_at else "",
         late=_("%(time)s late", time=formats.duration(visit.now - found.promised_at))

@@ -40,7 +40,7 @@ REASONS = (
 )
 WORDS = {
     "water": mark("Water"),
-    "electricity": mark("Power"),
+    "electricity": mark("Electricity"),
     "online": mark("Connected"),
     "offline": mark("No network"),
     "route_from": mark("Route loaded {at}"),

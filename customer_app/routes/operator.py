@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -36,7 +37,6 @@ class ConsolePage(Page):
     water: tuple[ZoneChart, ...]
     power: tuple[ZoneChart, ...]
     anomalies: tuple[AnomalyText, ...]
-    anomalies_more: int
 
     def topics(self) -> tuple[str, ...]:
         return ("telemetry", "anomalies")
@@ -49,6 +49,8 @@ class AnomaliesPage(Page):
     ACTIVE: ClassVar[str] = "/operator/anomalies"
 
     anomalies: tuple[AnomalyText, ...]
+    own_path: str
+    is_part: bool
 
     def topics(self) -> tuple[str, ...]:
         return ("anomalies",)
@@ -76,17 +78,24 @@ def show(visit: Annotated[Visit, allowed("telemetry.view", action="console.view"
         tiles=telemetry.tiles(visit, open_anomalies=len(found)) if wanted in ("", "tiles") else (),
         water=zone_charts.charts(visit, service="water") if wanted in ("", "water") else (),
         power=zone_charts.charts(visit, service="electricity") if wanted in ("", "power") else (),
-        anomalies=anomaly_texts.described(visit, found[:SHOWN_FIRST]) if wanted in ("", "anomalies") else (),
-        anomalies_more=max(0, len(found) - SHOWN_FIRST),
+        anomalies=anomaly_texts.grouped(visit, found, limit=SHOWN_FIRST) if wanted in ("", "anomalies") else (),
     )
     return visit.show(page)
 
 
 @router.get("/operator/anomalies")
-def anomalies(visit: Annotated[Visit, allowed("anomaly.view", action="anomaly.list")]) -> Response:
-    """List the anomalies that last."""
-    found = ingest_queries.open_anomalies(visit.conn, utility_id=visit.utility_id)
-    return visit.show(AnomaliesPage(anomalies=anomaly_texts.described(visit, found)))
+def anomalies(
+    visit: Annotated[Visit, allowed("anomaly.view", action="anomaly.list")], kind: str = "", zone: int | None = None
+) -> Response:
+    """List the anomalies that last: all, or those of a kind in a zone."""
+    found = [
+        one
+        for one in ingest_queries.open_anomalies(visit.conn, utility_id=visit.utility_id)
+        if kind in ("", one.kind) and zone in (None, one.zone_id)
+    ]
+    own_path = f"/operator/anomalies?{urlencode({'kind': kind, **({'zone': zone} if zone is not None else {})})}"
+    texts = anomaly_texts.described(visit, found)
+    return visit.show(AnomaliesPage(anomalies=texts, own_path=own_path, is_part=bool(kind) or zone is not None))
 
 
 @router.get("/operator/anomalies/{anomaly_id}")

@@ -1,4 +1,4 @@
-"""Crews take, start, note, promise and finish; of two that grab one ticket, one gets it and the other is told kindly."""
+"""Crews take, start, note, promise and finish; of two that grab one ticket one gets it, the other is told kindly."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The counter: finding a customer, what they owe and why, payments once, holds, lists and the file for a spreadsheet."""
+"""The counter: finding a customer, what they owe and why, payments once, holds, lists, a file for a spreadsheet."""
 
 import csv
 import io
@@ -84,8 +84,14 @@ def test_what_is_no_amount_is_not_taken(client: httpx.Client, utility: Utility, 
 
 @pytest.mark.parametrize(
     ("typed", "currency", "minor"),
-    [("12,300", "JPY", 12300), ("１２３００円", "JPY", 12300), ("¥ 5", "JPY", 5), ("12.50", "EUR", 1250), ("1.005", "EUR", None)],
-)  # fmt: skip
+    [
+        ("12,300", "JPY", 12300),
+        ("１２３００円", "JPY", 12300),
+        ("¥ 5", "JPY", 5),
+        ("12.50", "EUR", 1250),
+        ("1.005", "EUR", None),
+    ],
+)
 def test_an_amount_is_read_as_people_write_it(typed: str, currency: str, minor: int | None) -> None:
     assert read_amount(typed, currency=currency) == minor
 

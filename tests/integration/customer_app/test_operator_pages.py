@@ -43,8 +43,10 @@ def anomaly_id(utility: Utility, meter_id: int) -> int:
             entered(conn, utility)
             .execute(
                 """
-                INSERT INTO anomaly (utility_id, meter_id, point_id, service, kind, detector, started_at, found_at, evidence)
-                SELECT %(utility_id)s, %(meter_id)s, point_id, 'water', 'pressure_low', 'pressure_low 1', %(at)s, %(at)s, %(e)s
+                INSERT INTO anomaly (utility_id, meter_id, point_id, service, kind, detector, started_at, found_at,
+                                     evidence)
+                SELECT %(utility_id)s, %(meter_id)s, point_id, 'water', 'pressure_low', 'pressure_low 1', %(at)s,
+                       %(at)s, %(e)s
                 FROM installation WHERE meter_id = %(meter_id)s RETURNING anomaly_id
                 """,
                 {"utility_id": utility.utility_id, "meter_id": meter_id, "at": town.NOW, "e": Jsonb(evidence)},
@@ -127,6 +129,26 @@ def test_an_anomaly_is_told_in_plain_words(client: httpx.Client, anomaly_id: int
     assert client.get("/operator/anomalies/999999").status_code == 404
 
 
+def test_many_findings_of_one_kind_in_one_zone_are_one_line(client: httpx.Client, utility: Utility) -> None:
+    with psycopg.connect(utility.database_url) as conn:
+        # A third meter in stock completes the three; the zone is what they share.
+        entered(conn, utility).execute(
+            """
+            INSERT INTO anomaly (utility_id, meter_id, zone_id, service, kind, detector, started_at, found_at, evidence)
+            SELECT m.utility_id, m.meter_id, z.zone_id, 'water', 'pressure_low', 'pressure_low 1', %(at)s, %(at)s,
+                   jsonb_build_object('worst', 90 + m.meter_id, 'unit', 'kPa', 'limit', 150)
+            FROM meter m JOIN zone z ON z.code = 'W1'
+            """,
+            {"at": town.NOW},
+        )
+    sign_in(client, "operator")
+    text = client.get("/operator?fragment=anomalies").text
+    assert text.count("list-item") == 1
+    assert "4 meters, worst 91 kPa" in text
+    path = text.split('list-item" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert client.get(path).text.count("list-item") == 4
+
+
 def test_an_order_is_asked_for_once_more_and_then_queued(client: httpx.Client, utility: Utility, meter_id: int) -> None:
     token = sign_in(client, "operator")
     page = f"/operator/meters/{meter_id}"
@@ -161,10 +183,10 @@ def test_a_refused_message_is_shown_safely_and_sent_through_again(client: httpx.
     with psycopg.connect(utility.database_url) as conn:
         entered(conn, utility).execute(
             """
-            INSERT INTO rejected_message (utility_id, topic, payload, payload_bytes, payload_hash, reason, detail, first_at,
-                                          last_at)
-            VALUES (%(utility_id)s, 'suiden/v1/test/W-customer/up', %(payload)s, %(size)s, 'x', 'malformed', 'bad', %(at)s,
-                    %(at)s)
+            INSERT INTO rejected_message (utility_id, topic, payload, payload_bytes, payload_hash, reason, detail,
+                                          first_at, last_at)
+            VALUES (%(utility_id)s, 'suiden/v1/test/W-customer/up', %(payload)s, %(size)s, 'x', 'malformed', 'bad',
+                    %(at)s, %(at)s)
             """,
             {"utility_id": utility.utility_id, "payload": payload, "size": len(payload), "at": town.NOW},
         )
