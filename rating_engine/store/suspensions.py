@@ -236,19 +236,6 @@ def events_of(conn: Connection[TupleRow], *, utility_id: int, suspension_ids: Co
         ).fetchall()
 
 
-def open_leaks(conn: Connection[TupleRow], *, utility_id: int, point_id: int) -> list[int]:
-    """List the leaks found at a point and not ended, by id: what leaked may not be owed."""
-    rows = conn.execute(
-        """
-        SELECT anomaly_id FROM anomaly
-        WHERE utility_id = %(utility_id)s AND point_id = %(point_id)s AND kind = 'continuous_flow' AND ended_at IS NULL
-        ORDER BY anomaly_id
-        """,
-        {"utility_id": utility_id, "point_id": point_id},
-    ).fetchall()
-    return [anomaly_id for (anomaly_id,) in rows]
-
-
 def commands_between(
     conn: Connection[TupleRow], *, utility_id: int, after: datetime, until: datetime, but_for: int | None
 ) -> int:
