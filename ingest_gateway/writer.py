@@ -147,9 +147,13 @@ class Writer:
                     max_bytes=self._settings.max_message_bytes,
                 )
                 groups.setdefault(telegram.utility, []).append((received, telegram))
-            except Refused as refused:
+            except Exception as error:
+                # What a decoder did not expect must not keep the others out.
+                if not isinstance(error, Refused):
+                    log.error("intake.decoder_failed", topic=received.topic, exc_info=error)
+                    error = Refused("malformed", f"the decoder failed: {type(error).__name__}")
                 code = decoders.utility_of_topic(received.topic, wmbus=self._wmbus)
-                groups.setdefault(code, []).append((received, refused))
+                groups.setdefault(code, []).append((received, error))
         return groups
 
     def _write(self, code: str | None, messages: Sequence[Decoded], *, is_repeated: bool) -> None:
@@ -277,7 +281,8 @@ def encode_ack(ack: Ack) -> bytes:
 def _is_away(error: Exception) -> bool:
     """Tell whether the database, and not what a message holds, is the reason; then all is done again later."""
     if isinstance(error, psycopg.Error):
-        return not isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+        # ProgramLimitExceeded is what PostgreSQL says of a row that is too long for an index.
+        return not isinstance(error, psycopg.DataError | psycopg.IntegrityError | errors.ProgramLimitExceeded)
     return isinstance(error, PoolTimeout | ClockNotSet | OSError)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from ingest_gateway.domain import suiden_json, wmbus_json
 from ingest_gateway.domain.wire import Refused, Telegram
 
-MAX_TOPIC_CHARACTERS = 1_000
+MAX_TOPIC_CHARACTERS = 500
 
 
 class Decode(Protocol):
@@ -60,6 +60,8 @@ def decode(*, topic: str, payload: bytes, wmbus: Bridge, max_bytes: int) -> Tele
 
     :raises Refused: if no format does, or it cannot be read
     """
+    if len(topic) > MAX_TOPIC_CHARACTERS:
+        raise Refused("unknown_topic", f"the topic is longer than {MAX_TOPIC_CHARACTERS} characters")
     levels = topic.split("/")
     for known in FORMATS:
         if known.owns(levels):

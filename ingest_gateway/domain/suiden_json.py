@@ -10,8 +10,9 @@ from ingest_gateway.domain.wire import Answer, Fragment, Reason, Refused, Telegr
 MAX_DEPTH = 32
 MAX_READINGS = 5_000
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that never ends matches too, up to the end: else each quote in it would be tried anew, for minutes.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_TOKEN = re.compile(_STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
 _NOT_FINITE = re.compile(rb"\b(?:NaN|Infinity|inf|nan)\b")
 
 Sequence = Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]

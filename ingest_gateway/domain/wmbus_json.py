@@ -100,7 +100,10 @@ def _flow(told: Mapping[str, Any]) -> float | None:
     for name, factor in FLOWS:
         flow = _number(told, name)
         if flow is not None:
-            return _float(flow * factor)
+            try:
+                return _float(flow * factor)
+            except ArithmeticError as error:
+                raise Refused("out_of_range", f"{name} is {flow}") from error
     return None
 
 

@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow, class_row
 from ingest_gateway.domain.sorting import Refusal
 
 KEPT_BYTES = 65_536
+KEPT_TOPIC_CHARACTERS = 500  # an index holds the topic, and no index row may be longer than 2,704 bytes
 
 
 class RejectUnknown(Exception):
@@ -37,7 +38,7 @@ def keep(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], at: datetim
     """Keep refused messages; one that was refused before counts on."""
     merged: dict[tuple[str, bytes, str], tuple[Refusal, int]] = {}
     for refusal in refusals:
-        topic = storable(refusal.topic)
+        topic = storable(refusal.topic)[:KEPT_TOPIC_CHARACTERS]
         key = (topic, hashlib.sha256(refusal.payload).digest(), refusal.reason)
         merged[key] = (refusal, refusal.count + (merged[key][1] if key in merged else 0))
     with conn.cursor() as cursor:

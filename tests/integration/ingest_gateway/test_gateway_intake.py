@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import secrets
 import threading
 import time
 from datetime import timedelta
@@ -11,6 +12,8 @@ import psycopg
 import pytest
 
 from ingest_gateway import operations, queries
+from ingest_gateway.domain import decoders
+from ingest_gateway.domain.wire import Telegram
 from tests import gateway_town as town
 from tests.gateway_running import AT, UP, Client, Running, enter, known_protocol, reading, reasons
 
@@ -95,6 +98,25 @@ def test_every_message_in_a_burst_is_accounted_for(running: Running, client: Cli
     batches = running.ask("SELECT count(*) FROM intake_batch")
     assert running.ask("SELECT count(*) FROM event WHERE topic = 'intake.batch_stored'") == batches
     running.wait_for(lambda: (UP[:-2] + "ack", {"through": 100, "missing": []}) in client.received)
+
+
+def test_a_message_that_no_table_or_decoder_was_made_for_does_not_keep_the_others_out(
+    running: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = decoders.decode
+
+    def stumbling(*, topic: str, payload: bytes, wmbus: decoders.Bridge, max_bytes: int) -> Telegram:
+        if payload == b"stumble":
+            raise KeyError("something that nobody thought of")
+        return decode(topic=topic, payload=payload, wmbus=wmbus, max_bytes=max_bytes)
+
+    monkeypatch.setattr(decoders, "decode", stumbling)
+    client.publish("wmbusmeters/" + secrets.token_hex(3_000), {"id": "too long for any index"})
+    client.publish("wmbusmeters/house", b"stumble")
+    client.publish(UP, {"readings": [reading("W-0001")]})
+    running.wait_for_received(3)
+    assert running.counts() == {"received": 3, "stored": 1, "duplicate": 0, "rejected": 2}
+    assert reasons(running) == {"malformed": 1, "unknown_topic": 1}
 
 
 def test_late_data_is_stored_and_does_not_move_the_newest_reading_back(running: Running, client: Client) -> None:

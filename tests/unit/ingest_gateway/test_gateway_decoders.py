@@ -1,6 +1,7 @@
 """Decoders: whatever comes in, a telegram or a reason comes out."""
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import get_args
@@ -105,6 +106,18 @@ def test_a_message_that_cannot_be_read_is_refused_with_its_reason(payload: bytes
     assert refusal(UP, payload).reason == reason
 
 
+def test_a_text_that_never_ends_is_refused_at_once() -> None:
+    began_s = time.perf_counter()
+    assert refusal(UP, b'{"readings":["' + b'\\"' * 100_000).reason == "malformed"
+    assert refusal(WMBUS, b'{"id":"' + b'\\"' * 100_000 + b"\\").reason == "malformed"
+    assert time.perf_counter() - began_s < 2
+
+
+def test_a_flow_that_no_number_holds_is_refused() -> None:
+    telegram = b'{"id":"1","media":"water","timestamp":"2026-04-01T00:00:00Z","total_m3":1,"volume_flow_m3h":9e999999}'
+    assert refusal(WMBUS, telegram).reason == "out_of_range"
+
+
 def test_a_bracket_inside_a_text_nests_nothing() -> None:
     assert suiden_json.depth(b'{"meter": "[[[[[\\"[[["}') == 1
 
@@ -116,6 +129,7 @@ def test_a_bracket_inside_a_text_nests_nothing() -> None:
         ("suiden/v1/hinode/C-1/down", "unknown_topic"),
         ("zigbee2mqtt/meter", "unknown_topic"),
         ("", "unknown_topic"),
+        ("wmbusmeters/" + "x" * 500, "unknown_topic"),
     ],
 )
 def test_a_topic_that_no_decoder_owns_is_refused(topic: str, reason: str) -> None:
