@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
@@ -275,10 +275,12 @@ def _handle(
                 scope=Scope(utility_id=event.utility_id, actor=consumer, now=clock.now()),
             )
             handler(conn, event)
+            # What is checked at the commit is checked here: there its refusal would stop the consumer for ever.
+            conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
             _move(conn, consumer=consumer, position=event.position)
-    except psycopg.OperationalError:
-        raise  # the database is away: nothing was decided, try again later
     except Exception as error:
+        if isinstance(error, psycopg.OperationalError) and not isinstance(error, errors.ProgramLimitExceeded):
+            raise  # the database is away: nothing was decided, try again later
         log.exception(
             "events.handler_failed",
             consumer=consumer,

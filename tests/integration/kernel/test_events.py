@@ -96,6 +96,27 @@ def test_a_handler_that_fails_is_put_aside_with_its_error_and_the_next_go_on(
     assert [(consumer, error.split(":")[0]) for consumer, error in rows] == [("tester", "DivisionByZero")]
 
 
+def test_a_handler_whose_rows_are_refused_at_the_commit_is_put_aside_too(
+    pool: Pool, conn: Connection[TupleRow]
+) -> None:
+    conn.execute("CREATE TABLE pair (number integer UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    conn.execute("GRANT INSERT ON pair TO suiden_worker")
+    conn.execute("INSERT INTO pair VALUES (1)")
+    for number in (1, 2):
+        publish(conn, "k", number)
+    conn.commit()
+    relay(pool)
+
+    def handler(conn: Connection[TupleRow], event: Event) -> None:
+        conn.execute("INSERT INTO pair VALUES (%(number)s)", event.payload)
+
+    while events.consume_once(pool, consumer="tester", handlers={"test": handler}, clock=CLOCK):
+        pass
+    assert conn.execute("SELECT number FROM pair ORDER BY number").fetchall() == [(1,), (2,)]
+    failed = conn.execute("SELECT error FROM event_failure").fetchall()
+    assert [error.split(":")[0] for (error,) in failed] == ["UniqueViolation"]
+
+
 def test_what_was_handled_is_not_handled_again(pool: Pool, conn: Connection[TupleRow]) -> None:
     publish(conn, "k", 1)
     conn.commit()
