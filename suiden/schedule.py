@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 from psycopg import Connection, OperationalError
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import TupleRow
 
 from kernel import events, heartbeat, invariants
@@ -24,7 +25,7 @@ from kernel.period import local_date
 from rating_engine import operations as rating
 from rating_engine.invariants import INVARIANTS
 from rating_engine.jobs import bills as bill_jobs
-from registry import operations as registry
+from registry import jobs as registry_jobs
 from registry import queries as registry_queries
 from registry.queries import Utility
 from suiden.settings import ProcessSettings
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 ACTOR = "scheduler"
 EVENTS_KEPT = 50_000
 DEBIT_DAYS_AHEAD = 3
+ATTEMPTS = 3  # of a piece of work that another transaction got in the way of
 BEAT_S = 2.0
 RETRY_S = 1.0
 
@@ -73,15 +75,17 @@ def run(settings: ProcessSettings, *, stop: threading.Event) -> None:
 
 def jobs(office: Office) -> list[Job]:
     """List the timed jobs; hours are those of each job's trigger, in UTC unless it says otherwise."""
+    pool, now = office.pool, office.clock.now
     return [
         _job("rating.bill-runs", "20 * * * *", lambda _: bill(office)),
         _job("rating.collections", "5 * * * *", lambda _: collect(office)),
         _job("rating.debit-files", "40 */6 * * *", lambda _: write_debit_files(office)),
         _job("rating.debit-results", "50 * * * *", lambda _: post_debit_results(office)),
-        _job("registry.audit-chain", "*/30 * * * *", lambda _: link_audit(office)),
+        _job("registry.audit-chain", "*/30 * * * *", lambda _: registry_jobs.link_audit_entries(pool, at=now())),
+        _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
-        _job("registry.forget-sessions", "45 3 * * *", lambda _: forget_sessions(office)),
+        _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
 
 
@@ -108,14 +112,22 @@ def collect(office: Office) -> None:
 
 
 def write_debit_files(office: Office) -> None:
-    """Ask the bank to debit what is due within the next days, and place the requests in the outbox."""
+    """Ask the bank to debit what is due within the next days, and place the requests in the outbox.
+
+    Each of these days is looked at, not the last alone: a day on which this could not run is made up for.
+    """
     for utility in office.utilities():
         if "debit" not in utility.settings:
             continue
-        with office.work_for(utility) as conn:
-            now = office.clock.now()
-            debit_on = local_date(now, zone=utility.zone) + timedelta(days=DEBIT_DAYS_AHEAD)
-            rating.write_debit_file(conn, utility_id=utility.utility_id, debit_on=debit_on, at=now)
+        today = local_date(office.clock.now(), zone=utility.zone)
+        for days in range(1, DEBIT_DAYS_AHEAD + 1):
+            with office.work_for(utility) as conn:
+                rating.write_debit_file(
+                    conn,
+                    utility_id=utility.utility_id,
+                    debit_on=today + timedelta(days=days),
+                    at=office.clock.now(),
+                )
         with office.work_for(utility) as conn:
             rating.place_debit_files(
                 conn, utility_id=utility.utility_id, data_dir=office.data_dir, at=office.clock.now()
@@ -123,32 +135,46 @@ def write_debit_files(office: Office) -> None:
 
 
 def post_debit_results(office: Office) -> None:
-    """Post the bank's answers in the inbox; each goes to `posted` or, with the reason beside it, to `refused`."""
-    inbox = office.data_dir / "inbox" / "debit"
-    for utility in office.utilities():
-        for path in sorted(inbox.glob("*.txt")):
-            try:
-                with office.work_for(utility) as conn:
-                    rating.post_debit_result(
-                        conn,
-                        utility_id=utility.utility_id,
-                        content=path.read_bytes(),
-                        file_name=path.name,
-                        posted_by=ACTOR,
-                        at=office.clock.now(),
-                    )
-            except (rating.ZenginUnreadable, rating.DebitResultRefused) as error:
-                log.error("debit_result.refused", file=path.name, error=str(error))
-                _put_aside(path, folder="refused", reason=str(error))
-            else:
-                _put_aside(path, folder="posted")
+    """Post the bank's answers in the inbox; each goes to `posted` or, with the reason beside it, to `refused`.
+
+    One that fails for another cause stays, is logged and comes again; the next ones go on.
+    """
+    utilities = [utility for utility in office.utilities() if "debit" in utility.settings]
+    if not utilities:
+        return
+    for path in sorted((office.data_dir / "inbox" / "debit").glob("*.txt")):
+        try:
+            reasons = _post_debit_result(office, path, utilities=utilities)
+        except OperationalError:
+            raise  # the database is away: the whole job comes again
+        except Exception:
+            log.exception("debit_result.failed", file=path.name)
+        else:
+            if reasons:
+                log.error("debit_result.refused", file=path.name, reasons=reasons)
+            _put_aside(path, folder="refused" if reasons else "posted", reason="\n".join(reasons))
 
 
-def link_audit(office: Office) -> None:
-    """Link the audit rows committed since the last time into the chain."""
-    for utility in office.utilities():
-        with office.work_for(utility) as conn:
-            registry.link_audit(conn, utility_id=utility.utility_id)
+def _post_debit_result(office: Office, path: Path, *, utilities: list[Utility]) -> list[str]:
+    """Post a file to the utility that asked for it; return why each refused it, nothing if one took it."""
+    content = path.read_bytes()
+    reasons: list[str] = []
+    for utility in utilities:
+        try:
+            with office.work_for(utility) as conn:
+                rating.post_debit_result(
+                    conn,
+                    utility_id=utility.utility_id,
+                    content=content,
+                    file_name=path.name,
+                    posted_by=ACTOR,
+                    at=office.clock.now(),
+                )
+        except (rating.ZenginUnreadable, rating.DebitResultRefused) as error:
+            reasons.append(f"{utility.code}: {error}")
+        else:
+            return []
+    return reasons
 
 
 def check_invariants(office: Office) -> None:
@@ -165,13 +191,6 @@ def forget(office: Office) -> None:
         events.forget(conn, keep=EVENTS_KEPT)
 
 
-def forget_sessions(office: Office) -> None:
-    """Delete sessions that have ended."""
-    for utility in office.utilities():
-        with office.work_for(utility) as conn:
-            registry.forget_ended_sessions(conn, utility_id=utility.utility_id, wall_now=wall_now())
-
-
 def _put_aside(path: Path, *, folder: str, reason: str = "") -> None:
     target = path.parent / folder
     target.mkdir(exist_ok=True)
@@ -186,13 +205,19 @@ def _job(name: str, crontab: str, work: Callable[[datetime], object]) -> Job:
 
 def _each(office: Office, utility: Utility, *, what: str, work: Callable[[Connection[TupleRow]], object]) -> None:
     """Do one piece of work in its own transaction; an error is logged, and the next piece goes on."""
-    try:
-        with office.work_for(utility) as conn:
-            work(conn)
-    except OperationalError:
-        raise  # the database is away: the whole job comes again
-    except Exception:
-        log.exception("schedule.piece_failed", utility=utility.code, what=what)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with office.work_for(utility) as conn:
+                work(conn)
+        except (DeadlockDetected, SerializationFailure):
+            log.warning("schedule.piece_blocked", utility=utility.code, what=what, attempt=attempt)
+        except OperationalError:
+            raise  # the database is away: the whole job comes again
+        except Exception:
+            log.exception("schedule.piece_failed", utility=utility.code, what=what)
+            return
+        else:
+            return
 
 
 def _wait_until_founded(clock: Clock, *, stop: threading.Event) -> None:
