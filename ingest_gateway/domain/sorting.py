@@ -7,7 +7,17 @@ from ingest_gateway.domain import suiden_json
 from ingest_gateway.domain.meters import Meter, MeterBook
 from ingest_gateway.domain.packing import packed_measures
 from ingest_gateway.domain.sequence import Numbered
-from ingest_gateway.domain.validation import Baseline, Baselines, Limits, Row, check, is_backwards
+from ingest_gateway.domain.validation import (
+    BELIEVED_AFTER,
+    Baseline,
+    Baselines,
+    Fall,
+    Limits,
+    Row,
+    check,
+    fall_with,
+    is_backwards,
+)
 from ingest_gateway.domain.wire import Answer, Reason, Refused, Telegram, WireReading
 
 Key = tuple[int, int]  # meter id and instant in microseconds
@@ -36,7 +46,7 @@ class SenderAnswer:
 
 @dataclass(slots=True)
 class Sorted:
-    """A batch of one utility. `origin` tells for each row from which message it came."""
+    """A batch of one utility. `origin` tells for each row from which message it came, `falls` what fell by meter."""
 
     rows: dict[Key, Row] = field(default_factory=dict[Key, Row])
     origin: dict[Key, int] = field(default_factory=dict[Key, int])
@@ -47,6 +57,7 @@ class Sorted:
     answers: list[SenderAnswer] = field(default_factory=list[SenderAnswer])
     received: int = 0
     newest: dict[int, Baseline] = field(default_factory=dict[int, Baseline])
+    falls: dict[int, Fall] = field(default_factory=dict[int, Fall])
     numbered: list[tuple[str, int, Telegram]] = field(default_factory=list[tuple[str, int, Telegram]])
 
 
@@ -108,12 +119,16 @@ class Sorter:
         baseline = self._baseline_for(row, meter=meter)
         if row.register is not None and (baseline is None or row.read_at_us > baseline.read_at_us):
             out.newest[row.meter_id] = Baseline(row.read_at_us, row.register)
+            out.falls.pop(row.meter_id, None)
         out.rows[key] = row
         out.origin[key] = origin
         out.sources[key] = (telegram, reading)
 
     def _baseline_for(self, row: Row, *, meter: Meter) -> Baseline | None:
-        """:raises Refused: if the register fell; what is remembered is first compared with what is stored"""
+        """Give the newest stored register; what is remembered is compared with what is stored before it refuses.
+
+        :raises Refused: if the register fell, and not enough readings before it counted on from there
+        """
         in_batch = self.sorted.newest.get(row.meter_id)
         baseline = in_batch or self._baselines.of(row.meter_id)
         if self._accept_backwards or not is_backwards(row, meter=meter, baseline=baseline):
@@ -123,6 +138,11 @@ class Sorter:
             if not is_backwards(row, meter=meter, baseline=baseline):
                 return baseline
         assert baseline is not None, "nothing is backwards without a baseline"
+        fall = fall_with(row, before=baseline.fall)
+        if fall.readings >= BELIEVED_AFTER:
+            return baseline
+        self.sorted.newest[row.meter_id] = baseline._replace(fall=fall)
+        self.sorted.falls[row.meter_id] = fall
         raise Refused("register_backwards", f"the register fell from {baseline.register} to {row.register}")
 
     def _meter_of(self, telegram: Telegram, reading: WireReading) -> Meter:

@@ -19,6 +19,7 @@ FLOW_LIMIT = 1e9  # L/h or W
 PRESSURE_RANGE_KPA = (-101.4, 20_000.0)  # from a vacuum to ten times what pipes are built for
 VOLTAGE_LIMIT_V = 1e6
 TOLERANCE_DIGITS = 6  # a register may fall by 10^(digits - 6): what swings back through a meter that stands still
+BELIEVED_AFTER = 4  # lower registers in a row, each higher than the one before: the meter counts on from there
 ROLLOVER_SHARE = 10  # a fall is a rollover if the register then went forward by less than this part of its range
 
 
@@ -38,11 +39,20 @@ class Row(NamedTuple):
     flags: int
 
 
-class Baseline(NamedTuple):
-    """The newest register that is stored for a meter."""
+class Fall(NamedTuple):
+    """The last register that was refused as lower than the newest stored one, and how many counted up to it."""
 
     read_at_us: int
     register: int
+    readings: int
+
+
+class Baseline(NamedTuple):
+    """The newest register that is stored for a meter, and what was refused since as lower."""
+
+    read_at_us: int
+    register: int
+    fall: Fall | None = None
 
 
 class Baselines(Protocol):
@@ -124,6 +134,16 @@ def is_backwards(row: Row, *, meter: Meter, baseline: Baseline | None) -> bool:
         return False
     register_range = 10**meter.digits
     return register_range - fall >= register_range // ROLLOVER_SHARE
+
+
+def fall_with(row: Row, *, before: Fall | None) -> Fall:
+    """Count a register that fell: one more where it is higher than the last that did; sent again, it counts once."""
+    assert row.register is not None, "what says no register does not fall"
+    if before is None or (row.read_at_us > before.read_at_us and row.register < before.register):
+        return Fall(row.read_at_us, row.register, 1)
+    if row.read_at_us <= before.read_at_us:
+        return before
+    return Fall(row.read_at_us, row.register, before.readings + (row.register > before.register))
 
 
 _NOTHING = (None,) * 8

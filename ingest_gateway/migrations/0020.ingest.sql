@@ -63,6 +63,9 @@ CREATE TABLE meter_latest (
     voltage_3_v real,
     battery_pct smallint,
     flags integer NOT NULL DEFAULT 0,
+    fallen_at timestamptz,               -- the last reading since that was refused because its register is lower
+    fallen_register bigint,
+    fallen_readings integer,             -- how many in a row counted up to it
     PRIMARY KEY (utility_id, meter_id)
 );
 

@@ -86,6 +86,7 @@ def write(
     if stored:
         assert batch_id is not None, "what is stored has a batch"
         follow_up(conn, book=book, batch_id=batch_id, rows=stored, source=source, now=now)
+    latest.note_falls(conn, utility_id=book.utility_id, falls=batch.falls)
     refusals = [*batch.refusals, *_conflict_refusals(conflicts, utility_id=book.utility_id)]
     refusals += _take_answers(conn, utility_id=book.utility_id, answers=batch.answers, now=now)
     if refusals:

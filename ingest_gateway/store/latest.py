@@ -1,13 +1,13 @@
 """The newest reading of each meter."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
-from ingest_gateway.domain.validation import Baseline, Row
+from ingest_gateway.domain.validation import Baseline, Fall, Row
 from ingest_gateway.domain.wire import from_us
 
 
@@ -17,10 +17,9 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     What a reading does not say (register, battery) stays as the last one said it.
     """
     newest: dict[int, Row] = {}
-    for row in rows:
+    for row in sorted(rows, key=_instant_of):
         known = newest.get(row.meter_id)
-        if known is None or row.read_at_us > known.read_at_us:
-            newest[row.meter_id] = row
+        newest[row.meter_id] = row if known is None else _following(row, known=known)
     ordered = sorted(newest.values())  # one order of locks for every writer
     columns = list(zip(*ordered, strict=True))
     conn.execute(
@@ -40,7 +39,10 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
             export_register = coalesce(excluded.export_register, l.export_register),
             flow = excluded.flow, pressure_kpa = excluded.pressure_kpa, voltage_1_v = excluded.voltage_1_v,
             voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
-            battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags
+            battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags,
+            fallen_at = CASE WHEN excluded.register IS NULL THEN l.fallen_at END,
+            fallen_register = CASE WHEN excluded.register IS NULL THEN l.fallen_register END,
+            fallen_readings = CASE WHEN excluded.register IS NULL THEN l.fallen_readings END
         WHERE excluded.read_at > l.read_at
         """,
         {
@@ -61,17 +63,44 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     )
 
 
+def note_falls(conn: Connection[TupleRow], *, utility_id: int, falls: Mapping[int, Fall]) -> None:
+    """Note by meter what was refused because its register fell."""
+    if not falls:
+        return
+    conn.execute(
+        """
+        UPDATE meter_latest AS l
+        SET fallen_at = f.fallen_at, fallen_register = f.fallen_register, fallen_readings = f.fallen_readings
+        FROM unnest(%(meter_ids)s::bigint[], %(at)s::timestamptz[], %(registers)s::bigint[], %(readings)s::integer[])
+             AS f (meter_id, fallen_at, fallen_register, fallen_readings)
+        WHERE l.utility_id = %(utility_id)s AND l.meter_id = f.meter_id
+        """,
+        {
+            "utility_id": utility_id,
+            "meter_ids": list(falls),
+            "at": [from_us(fall.read_at_us) for fall in falls.values()],
+            "registers": [fall.register for fall in falls.values()],
+            "readings": [fall.readings for fall in falls.values()],
+        },
+    )
+
+
 def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[int]) -> dict[int, Baseline]:
     """Give the newest stored register of each meter that has one."""
     rows = conn.execute(
         """
-        SELECT meter_id, (extract(epoch FROM read_at) * 1000000)::bigint, register FROM meter_latest
+        SELECT meter_id, (extract(epoch FROM read_at) * 1000000)::bigint, register,
+               (extract(epoch FROM fallen_at) * 1000000)::bigint, fallen_register, fallen_readings
+        FROM meter_latest
         WHERE utility_id = %(utility_id)s AND meter_id = ANY(%(meter_ids)s) AND register IS NOT NULL
         ORDER BY meter_id
         """,
         {"utility_id": utility_id, "meter_ids": list(meter_ids)},
     ).fetchall()
-    return {meter_id: Baseline(read_at_us, register) for meter_id, read_at_us, register in rows}
+    return {
+        meter_id: Baseline(read_at_us, register, None if fall[0] is None else Fall(*fall))
+        for meter_id, read_at_us, register, *fall in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +215,17 @@ def advance_from(
             "meter_ids": list(meter_ids),
             "received_at": received_at,
         },
+    )
+
+
+def _instant_of(row: Row) -> int:
+    return row.read_at_us
+
+
+def _following(row: Row, *, known: Row) -> Row:
+    """Let a later reading keep what it does not say itself."""
+    return row._replace(
+        register=known.register if row.register is None else row.register,
+        export_register=known.export_register if row.export_register is None else row.export_register,
+        battery_pct=known.battery_pct if row.battery_pct is None else row.battery_pct,
     )

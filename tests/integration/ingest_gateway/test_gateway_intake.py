@@ -128,6 +128,21 @@ def test_late_data_is_stored_and_does_not_move_the_newest_reading_back(running: 
     assert running.counts()["stored"] == 2
 
 
+def test_one_reading_that_is_too_high_does_not_shut_a_meter_out(running: Running, client: Client) -> None:
+    registers = [1_000, 90_000_000, 1_002, 1_003, 1_004, 1_005, 1_006]
+    for number, register in enumerate(registers[:5]):
+        client.publish(UP, {"readings": [reading("W-0001", f"2026-04-01T01:{number:02}:00Z", register)]})
+        running.wait_for_received(number + 1)
+    assert running.ask("SELECT register, fallen_register, fallen_readings FROM meter_latest") == [
+        (90_000_000, 1_004, 3)
+    ]
+    last = [reading("W-0001", f"2026-04-01T01:{number:02}:00Z", registers[number]) for number in (5, 6)]
+    client.publish(UP, {"readings": last})
+    running.wait_for_received(7)
+    assert running.counts() == {"received": 7, "stored": 4, "duplicate": 0, "rejected": 3}
+    assert running.ask("SELECT register, fallen_register, fallen_readings FROM meter_latest") == [(1_006, None, None)]
+
+
 def test_a_register_that_falls_is_refused_until_someone_says_that_it_is_true(running: Running, client: Client) -> None:
     client.publish(UP, {"readings": [reading("W-0001", "2026-04-01T02:00:00Z", 500_000)]})
     running.wait_for_received(1)

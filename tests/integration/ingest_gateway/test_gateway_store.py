@@ -193,6 +193,14 @@ def test_registers_are_the_newest_at_or_before_an_instant_and_say_how_they_were_
     assert registers(town.START, timedelta(minutes=90)) == {ids["W-0001"]: (7, "read"), ids["W-0004"]: (9, "handheld")}
 
 
+def test_the_newest_reading_keeps_what_the_batch_said_before_it(founded: Connection[TupleRow]) -> None:
+    said = b"""{"readings":[{"meter":"W-0001","at":"2026-04-01T01:00:00Z","register":7,"battery_pct":80},
+                            {"meter":"W-0001","at":"2026-04-01T01:15:00Z","pressure_kpa":300.0}]}"""
+    take(founded, [decode(topic="suiden/v1/hinode/C-1/up", payload=said, utility="hinode", sender="C-1")], staged=False)
+    newest = founded.execute("SELECT register, battery_pct, pressure_kpa FROM meter_latest").fetchall()
+    assert newest == [(7, 80, 300.0)]
+
+
 def test_readings_outside_the_scope_are_refused_and_not_silently_empty(founded: Connection[TupleRow]) -> None:
     founded.execute("SELECT set_config('suiden.utility_id', '', true)")
     with pytest.raises(queries.ScopeMissing):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_gateway.domain.meters import Meter
-from ingest_gateway.domain.validation import Baseline, Limits, Row, check, is_backwards
+from ingest_gateway.domain.validation import Baseline, Limits, Row, check, fall_with, is_backwards
 from ingest_gateway.domain.wire import Reason, Refused, TotalReading, WireReading, from_us, instant_us
 
 NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)
@@ -110,6 +110,24 @@ def test_late_data_and_readings_without_register_are_never_backwards() -> None:
     assert not is_backwards(row(0, NOW_US - 1), meter=WATER, baseline=baseline)
     assert not is_backwards(row(None, NOW_US + 1), meter=WATER, baseline=baseline)
     assert not is_backwards(row(0), meter=WATER, baseline=None)
+
+
+@pytest.mark.parametrize(
+    ("registers", "readings"),
+    [
+        ((10,), 1),
+        ((10, 11, 12, 13), 4),
+        ((10, 11, 11, 11), 2),  # a meter in error that shows one number for ever is not believed
+        ((10, 11, 5, 6), 2),
+    ],
+)
+def test_lower_registers_count_while_each_is_higher_than_the_last(registers: tuple[int, ...], readings: int) -> None:
+    fall = None
+    for number, register in enumerate(registers):
+        fall = fall_with(row(register, NOW_US + number), before=fall)
+        assert fall_with(row(register, NOW_US + number), before=fall) == fall  # sent again
+    assert fall is not None
+    assert fall.readings == readings
 
 
 @given(st.integers())
