@@ -128,10 +128,8 @@ def database_template(request: pytest.FixtureRequest, database_server: str) -> s
             conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(unfinished)))
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
             migrate(with_database(database_server, unfinished))
-            # TimescaleDB's scheduler would hold an ordinary database while it is cloned.
-            options = sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false")
-            conn.execute(options.format(sql.Identifier(unfinished)))
-            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [unfinished])
+            conn.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true").format(sql.Identifier(unfinished)))
+            close(conn, unfinished)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             conn.execute(rename.format(sql.Identifier(unfinished), sql.Identifier(name)))
     return name
@@ -172,6 +170,12 @@ def clone(server: str, template: str) -> Iterator[str]:
     yield with_database(server, name.as_string().strip('"'))
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def close(connection: Connection[TupleRow], name: str) -> None:
+    """Let nobody into a database any more, so that it can be cloned: TimescaleDB's scheduler would hold it."""
+    connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+    connection.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name])
 
 
 def template_name(config: pytest.Config) -> str:

@@ -22,7 +22,7 @@ from kernel.database import Pool, open_pool
 from kernel.metrics import Metrics
 from registry import operations as registry_operations
 from registry.domain.rights import RoleName
-from tests.conftest import clone
+from tests.conftest import clone, close
 from tests.integration.customer_app import town
 
 DAYS = 100
@@ -55,7 +55,10 @@ def town_database(database_server: str, database_template: str) -> Iterator[str]
                     _login(conn, utility_id=utility_id, name=role, role=role, party_id=None)
             town.live_through(conn, utility_id=utility_id, days=DAYS)
             town.bill(conn, utility_id=utility_id, months=2)
-        yield str(conninfo.conninfo_to_dict(url)["dbname"])
+        name = str(conninfo.conninfo_to_dict(url)["dbname"])
+        with psycopg.connect(database_server, autocommit=True) as conn:
+            close(conn, name)
+        yield name
 
 
 @pytest.fixture
