@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
+import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -57,6 +58,7 @@ class Dispatcher:
         self._stop = stop
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
         self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
+        self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
 
     def run(self) -> None:
         """Send what is due until `stop`; a database that is away is waited for."""
@@ -81,12 +83,26 @@ class Dispatcher:
             self._forget_closed(book.utility_id, {command_id for command_id, _ in open_ids})
             for command_id, state in open_ids:
                 if self._is_due(book.utility_id, command_id, state) and self._publisher.is_up:
-                    sent += self._send(book, command_id)
+                    sent += self._try_to_send(book, command_id)
         return sent
 
     def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
+        held_s = self._held_s.get((utility_id, command_id))
+        if held_s is not None and time.monotonic() - held_s < self._settings.command_resend_s:
+            return False
         left_s = self._sent_s.get((utility_id, command_id))
         return state == "queued" or left_s is None or time.monotonic() - left_s >= self._settings.command_resend_s
+
+    def _try_to_send(self, book: MeterBook, command_id: int) -> bool:
+        """Send one order; one that cannot be judged is tried again later, and does not hold up the others."""
+        try:
+            return self._send(book, command_id)
+        except psycopg.OperationalError:
+            raise
+        except Exception:
+            log.exception("command.not_sent", command_id=command_id)
+            self._held_s[book.utility_id, command_id] = time.monotonic()
+            return False
 
     def _send(self, book: MeterBook, command_id: int) -> bool:
         """Mark one order as sent, then publish it; the guard has its word in between, each time.
@@ -157,8 +173,9 @@ class Dispatcher:
         self._monitor.command(state)
 
     def _forget_closed(self, utility_id: int, open_ids: set[int]) -> None:
-        for key in [key for key in self._sent_s if key[0] == utility_id and key[1] not in open_ids]:
-            del self._sent_s[key]
+        for times in (self._sent_s, self._held_s):
+            for key in [key for key in times if key[0] == utility_id and key[1] not in open_ids]:
+                del times[key]
 
 
 def _rfc3339(instant: datetime) -> str:

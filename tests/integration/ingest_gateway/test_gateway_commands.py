@@ -64,6 +64,20 @@ def test_a_suspension_leaves_only_when_the_guard_lets_it(founded: str, broker_ur
         running.close()
 
 
+def test_an_order_that_the_guard_cannot_judge_does_not_hold_up_the_others(founded: str, broker_url: str) -> None:
+    def stumble(_conn: Connection[TupleRow], _order: operations.QueuedCommand, _now: object) -> operations.GuardVerdict:
+        raise KeyError("an account that nobody thought of")
+
+    running = Running(founded, known_protocol(broker_url), stumble)
+    try:
+        suspending = order(running, purpose="suspension:7", command="valve.close")
+        restoring = order(running, purpose="restoration:6", command="valve.open")
+        running.wait_for(lambda: state(running, restoring) == "sent")
+        assert state(running, suspending) == "queued"
+    finally:
+        running.close()
+
+
 def test_commands_taken_back_are_not_sent(founded: str) -> None:
     with psycopg.connect(founded) as conn:
         enter(conn, 1)
