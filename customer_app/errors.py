@@ -24,7 +24,16 @@ from kernel.clock import ClockNotSet
 from kernel.i18n import mark, translator
 from kernel.text import TextUnusable
 from maintenance_tracker.operations import CrewMissing, ReopenTooLate, RepairNotQuiet, StepRefused, TicketUnknown
-from rating_engine.operations import AccountMissing, HoldUnknown, HoldUnusable, PaymentConflict, PaymentUnusable
+from rating_engine.operations import (
+    AccountMissing,
+    HoldUnknown,
+    HoldUnusable,
+    MoveUnknown,
+    PaymentConflict,
+    PaymentUnusable,
+    SuspensionRefused,
+    SuspensionUnknown,
+)
 from rating_engine.queries import BillUnknown, IntentUnknown
 from registry.operations import LoginUnusable
 from registry.queries import NotInRegistry
@@ -90,6 +99,9 @@ TABLE: dict[type[Exception], Told] = {
     RejectUnknown: NOTHING_HERE,
     HoldUnknown: NOTHING_HERE,
     HoldUnusable: BAD_INPUT,
+    SuspensionUnknown: NOTHING_HERE,
+    SuspensionRefused: CONFLICT,
+    MoveUnknown: CONFLICT,
     CommandExpired: CONFLICT,
     CrewMissing: NO_CREW,
     TextUnusable: BAD_INPUT,

@@ -17,6 +17,7 @@ SAYINGS = {
     "ticket-finished": mark("Well done. The customers were told and confirm."),
     "payment-taken": mark("The payment is taken."),
     "hold-set": mark("Collection is held from now on."),
+    "visit-recorded": mark("The visit is recorded."),
     "hold-released": mark("The hold is lifted."),
     "agreement-opened": mark("The agreement is opened."),
     "agreement-closed": mark("The agreement is closed."),

@@ -18,7 +18,7 @@ from kernel.i18n import mark
 from kernel.period import Period
 from rating_engine import operations as rating_operations
 from rating_engine import queries as rating_queries
-from rating_engine.queries import ArrearsRow, BillRunRow
+from rating_engine.queries import ArrearsRow, BillRunRow, VisitRow
 from registry import queries as registry_queries
 from registry.queries import Zone
 
@@ -81,11 +81,28 @@ class ArrearsLine:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitLine:
+    """Where somebody must go; `outcome` is what they are to report."""
+
+    path: str
+    name: str
+    point_number: str
+    place: str
+    since: str
+    wanted: str
+    look: str
+    report: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArrearsPage(Page):
     TEMPLATE: ClassVar[str] = "office/arrears.html"
     ACTIVE: ClassVar[str] = "/office/arrears"
 
     ages: tuple[AgeTile, ...]
+    visits: tuple[VisitLine, ...]
+    may_report: bool
     lines: tuple[ArrearsLine, ...]
     districts: tuple[Choice, ...]
     steps: tuple[Choice, ...]
@@ -157,6 +174,10 @@ def arrears(
             )
             for row in rating_queries.ageing_totals(visit.conn, utility_id=visit.utility_id, at=visit.now)
         ),
+        visits=tuple(
+            _visit(visit, row) for row in rating_queries.visits_to_make(visit.conn, utility_id=visit.utility_id)
+        ),
+        may_report=visit.may("collection.decide"),
         lines=tuple(_arrears(visit, row) for row in rows[:PAGE]),
         districts=tuple(Choice(zone.code, f"{zone.code} {zone.name}") for zone in zones),
         steps=(
@@ -250,6 +271,21 @@ def _arrears(visit: Visit, row: ArrearsRow) -> ArrearsLine:
         holds=tuple(_(collection_pages.HOLDS.get(hold, hold)) for hold in row.holds),
         suspension=_(suspension) if suspension else "",
         look=look,
+    )
+
+
+def _visit(visit: Visit, row: VisitRow) -> VisitLine:
+    _, formats, is_back = visit.translate, visit.formats, row.state == "restoring"
+    return VisitLine(
+        path=f"/office/customers/{row.party_id}",
+        name=row.party_name,
+        point_number=row.point_number,
+        place=f"{labels.service(_, row.service)} · {row.address}",
+        since=formats.datetime(row.since),
+        wanted=_("bring the supply back") if is_back else _("stop the supply"),
+        look="is-bad" if is_back else "is-warn",
+        report=f"/office/suspensions/{row.suspension_id}/visit",
+        outcome="opened" if is_back else "closed",
     )
 
 

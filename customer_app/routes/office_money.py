@@ -1,10 +1,10 @@
-"""Money at the counter: payments with their receipts, and what holds collection back."""
+"""Money at the counter: payments with their receipts, what holds collection back, and visits that were made."""
 
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, ClassVar, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form
@@ -179,6 +179,28 @@ def release_hold(
     rating_operations.release_hold(visit.conn, utility_id=visit.utility_id, hold_id=hold_id, at=visit.now)
     visit.concerns(hold_id=hold_id)
     return visit.go(f"/office/customers/{account.party_id}", said="hold-released")
+
+
+@router.post("/office/suspensions/{suspension_id}/visit")
+def record_visit(
+    suspension_id: int,
+    visit: Annotated[
+        Visit,
+        allowed("collection.decide", action="suspension.visit", object_kind="suspension", object_from="suspension_id"),
+    ],
+    outcome: Annotated[Literal["closed", "opened"], Form()],
+) -> Response:
+    """Record what was done by hand at a point that no command reaches."""
+    visit.concerns(outcome=outcome)
+    rating_operations.record_visit(
+        visit.conn,
+        utility_id=visit.utility_id,
+        suspension_id=suspension_id,
+        outcome=outcome,
+        by=visit.actor,
+        at=visit.now,
+    )
+    return visit.go("/office/arrears", said="visit-recorded")
 
 
 def read_amount(text: str, *, currency: str) -> int | None:

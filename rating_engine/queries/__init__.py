@@ -22,6 +22,7 @@ from rating_engine.queries.collections import (
     collection_story,
     explain_supply,
     policy_in_force,
+    visits_to_make,
 )
 from rating_engine.queries.explaining import ExplainedMonth, Explanation, Rerating, explain, rerate
 from rating_engine.queries.labels import MESSAGES as LINE_MESSAGES
@@ -29,7 +30,7 @@ from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
 from rating_engine.queries.payments import PaymentView, card_intent, payments_of_account, pending_payments
 from rating_engine.queries.receivables import Receivable, open_bills_of_all
-from rating_engine.store.arrears import AgeRow, ArrearsRow
+from rating_engine.store.arrears import AgeRow, ArrearsRow, VisitRow
 from rating_engine.store.bill_reads import BilledTotal, BillSummary
 from rating_engine.store.bill_runs import BillRunRow
 from rating_engine.store.bills import BillLine, BillRow, BillUnknown
@@ -63,6 +64,7 @@ __all__ = [
     "Rerating",
     "SupplyExplanation",
     "SuspensionView",
+    "VisitRow",
     "ageing_totals",
     "arrears_list",
     "balance_of_account",
@@ -85,4 +87,5 @@ __all__ = [
     "recent_bill_runs",
     "rerate",
     "unit_text",
+    "visits_to_make",
 ]

@@ -92,6 +92,11 @@ def arrears_list(
     )
 
 
+def visits_to_make(conn: Connection[TupleRow], *, utility_id: int) -> list[store.VisitRow]:
+    """List where somebody must go to stop the supply or bring it back, since no command does: back first."""
+    return store.visits_to_make(conn, utility_id=utility_id)
+
+
 def ageing_totals(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> list[store.AgeRow]:
     """Sum what is overdue by service and age, youngest first; ages without debt are left out."""
     today = settings_of_utility.facts(conn, utility_id=utility_id).today(at)

@@ -97,6 +97,45 @@ class SupplyRow:
     bills: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """A point where somebody must go: to stop the supply (`visit_needed`) or to bring it back (`restoring`)."""
+
+    suspension_id: int
+    account_id: int
+    party_id: int
+    party_name: str
+    point_number: str
+    service: str
+    address: str
+    state: str
+    since: datetime
+
+
+def visits_to_make(conn: Connection[TupleRow], *, utility_id: int) -> list[VisitRow]:
+    """List the suspensions that only a visit moves on: supply to be brought back first, then the oldest."""
+    with conn.cursor(row_factory=class_row(VisitRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT suspension.suspension_id, suspension.account_id, party.party_id, party.name AS party_name,
+                   point.point_number, point.service, point.address, suspension.state, asked.since
+            FROM suspension
+            JOIN account USING (utility_id, account_id)
+            JOIN party USING (utility_id, party_id)
+            JOIN point USING (utility_id, point_id)
+            JOIN LATERAL (
+                SELECT min(event.happened_at) AS since FROM suspension_event AS event
+                WHERE event.utility_id = suspension.utility_id AND event.suspension_id = suspension.suspension_id
+                  AND event.state = suspension.state
+                  AND (event.state = 'visit_needed' OR event.detail @> '{"visit": true}')
+            ) AS asked ON asked.since IS NOT NULL
+            WHERE suspension.utility_id = %(utility_id)s AND suspension.state IN ('visit_needed', 'restoring')
+            ORDER BY suspension.state, asked.since, suspension.suspension_id
+            """,
+            {"utility_id": utility_id},
+        ).fetchall()
+
+
 def arrears_page(
     conn: Connection[TupleRow],
     *,
