@@ -67,8 +67,9 @@ def start_ticket(
     :raises CrewMismatch: if the login's crew does not have the ticket
     :raises StepRefused: if it is not taken
     """
+    ticket = _hold(conn, utility_id=utility_id, ticket_id=ticket_id)  # first: the same step sent twice at once waits
     if client_id is not None and timeline.is_known(conn, utility_id=utility_id, client_id=client_id):
-        return tickets.ticket(conn, utility_id=utility_id, ticket_id=ticket_id)
+        return ticket
     ticket = _held_by_crew(conn, utility_id=utility_id, ticket_id=ticket_id, login_id=login_id, step="start")
     moved = replace(_moved(ticket, step="start"), started_at=at)
     written = _write(
@@ -150,8 +151,9 @@ def finish_ticket(
     :raises CrewMismatch: if the login's crew does not have the ticket
     :raises StepRefused: if the work was not started
     """
+    ticket = _hold(conn, utility_id=utility_id, ticket_id=ticket_id)  # first: the same step sent twice at once waits
     if client_id is not None and timeline.is_known(conn, utility_id=utility_id, client_id=client_id):
-        return tickets.ticket(conn, utility_id=utility_id, ticket_id=ticket_id)
+        return ticket
     ticket = _held_by_crew(conn, utility_id=utility_id, ticket_id=ticket_id, login_id=login_id, step="finish")
     moved = replace(_moved(ticket, step="finish"), finished_at=at)
     written = _write(

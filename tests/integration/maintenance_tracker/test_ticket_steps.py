@@ -1,6 +1,8 @@
 """What crews, customers and the office can do with a ticket."""
 
 import threading
+import time
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -199,6 +201,40 @@ def test_of_two_crews_that_take_at_once_one_wins(database_url):
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["late", "took"]
+
+
+def test_a_step_that_a_telephone_sends_twice_at_once_counts_once_and_is_never_refused(database_url):
+    with psycopg.connect(database_url) as conn:
+        town = found_town(conn)
+        town.find(0)
+        [ticket] = town.tickets()
+        town.step(operations.take_ticket, ticket.ticket_id)
+    client_id = uuid4()
+    states: list[str] = []
+
+    def start(own: psycopg.Connection[Any]) -> None:
+        started = operations.start_ticket(
+            own,
+            utility_id=town.utility_id,
+            ticket_id=ticket.ticket_id,
+            login_id=town.logins[0],
+            actor="crew0",
+            at=T0,
+            client_id=client_id,
+        )
+        states.append(started.state)
+
+    with psycopg.connect(database_url) as first, psycopg.connect(database_url) as second:
+        start(first)
+        thread = threading.Thread(target=start, args=(second,))
+        thread.start()
+        with psycopg.connect(database_url, autocommit=True) as watcher:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            while watcher.execute(waiting, [second.info.backend_pid]).fetchone() == (0,):
+                time.sleep(0.01)
+        first.commit()
+        thread.join()
+    assert states == ["started", "started"]
 
 
 def test_the_web_role_works_on_tickets_of_its_own_utility_only(database_url):
