@@ -152,7 +152,7 @@ CREATE TRIGGER bill_periods_disjoint BEFORE INSERT ON bill FOR EACH ROW EXECUTE 
 -- begins with utility_id, and read it whole for every row: so a long transaction has the tables counted as they grow.
 CREATE FUNCTION refresh_bill_statistics() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public
+SET search_path = public, pg_temp
 AS $$
 BEGIN
     ANALYZE bill, bill_line, journal_entry, journal_line, notice, notice_delivery;

@@ -139,6 +139,14 @@ def test_no_process_may_even_try(hinode: Town, table: str, role: str, change: An
         hinode.conn.execute(sql.SQL(change).format(sql.Identifier(table)))
 
 
+def test_the_web_application_cannot_divert_the_history_of_a_change(hinode: Town) -> None:
+    count = "SELECT count(*) FROM public.master_change WHERE after ->> 'name' = 'diverted'"
+    act_as_web(hinode.conn, utility_id=hinode.utility_id)
+    hinode.conn.execute("CREATE TEMPORARY TABLE master_change (LIKE public.master_change INCLUDING ALL)")
+    hinode.conn.execute("UPDATE party SET name = 'diverted' WHERE party_number = 'P-0001'")
+    assert hinode.conn.execute(count).fetchone() == (1,)
+
+
 def test_the_web_application_cannot_forge_a_link_of_the_audit_chain(hinode_and_neighbour: tuple[Town, Town]) -> None:
     ours, _ = hinode_and_neighbour
     act_as_web(ours.conn, utility_id=ours.utility_id)
