@@ -230,6 +230,18 @@ CALL append_only('reading_revision');
 CALL append_only('handheld_entry');
 CREATE TRIGGER append_only BEFORE UPDATE ON reading FOR EACH ROW EXECUTE FUNCTION forbid_change();
 
+-- The web stores handheld entries and replayed messages: of its own utility only. After and not before, so that COPY may
+-- still write many rows at a time; the condition is false for every other role.
+CREATE FUNCTION forbid_other_utility() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'this transaction may not store readings of utility %', NEW.utility_id USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER own_utility AFTER INSERT ON reading FOR EACH ROW
+    WHEN (current_user = 'suiden_app' AND NEW.utility_id IS DISTINCT FROM current_utility()) EXECUTE FUNCTION forbid_other_utility();
+
 -- The raw table stays free of row-level security (COPY and compression refuse it); the web reads through this view.
 CREATE VIEW own_reading WITH (security_barrier) AS
     SELECT utility_id, meter_id, read_at, batch_id, register, export_register, flow, pressure_kpa,

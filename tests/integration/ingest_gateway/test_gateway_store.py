@@ -272,6 +272,13 @@ def test_a_history_whose_arrays_do_not_fit_is_refused(founded: Connection[TupleR
         operations.load_history(founded, utility_id=1, readings=block, now=town.START)
 
 
+def test_the_web_cannot_store_readings_of_another_utility(founded: Connection[TupleRow]) -> None:
+    founded.execute("SET ROLE suiden_app")
+    with pytest.raises(errors.InsufficientPrivilege), founded.transaction():
+        founded.execute("INSERT INTO reading (utility_id, meter_id, read_at, batch_id) VALUES (2, 1, '2026-04-01Z', 1)")
+    founded.execute("INSERT INTO reading (utility_id, meter_id, read_at, batch_id) VALUES (1, 1, '2026-04-01Z', 1)")
+
+
 def test_the_web_cannot_read_another_utilitys_readings(founded: Connection[TupleRow]) -> None:
     take(founded, [message(("W-0001", 1, 5))], staged=False)
     founded.execute("SET ROLE suiden_app")
