@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from customer_app import card_checkout
 from customer_app.card_checkout import ReferenceUnknown, SignatureWrong
-from customer_app.dependencies import open_to_all
+from customer_app.dependencies import signed_message
 from customer_app.visit import Visit
 from rating_engine import operations as rating_operations
 
@@ -40,7 +40,7 @@ async def raw_body(request: Request) -> bytes:
 
 @router.post("/webhooks/card")
 def card(
-    visit: Annotated[Visit, open_to_all(action="payment.notify", checks_token=False)],
+    visit: Annotated[Visit, signed_message(action="payment.notify")],
     body: Annotated[bytes, Depends(raw_body)],
 ) -> Response:
     """Take in what became of a card payment; the same message may come any number of times."""

@@ -253,6 +253,14 @@ def test_a_message_that_is_not_the_providers_changes_nothing(client: httpx.Clien
     assert one(utility, "SELECT state FROM payment_intent WHERE intent_id = %(id)s", id=intent_id) == "open"
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_a_message_is_read_once_whatever_kind_it_says_it_is(client: httpx.Client, utility: Utility, kind: str) -> None:
+    body = told(begun(utility, amount_minor=500), amount_minor=500)
+    for headers, status in (({}, 400), (signed(body), 200)):
+        answer = client.post("/webhooks/card", content=body, headers={**headers, "Content-Type": kind})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"id": "e", "type": "dispute.opened"}', b"x" * 70_000])
 def test_a_signed_message_that_we_do_not_know_is_answered_so_that_it_stops(client: httpx.Client, body: bytes) -> None:
     answer = client.post("/webhooks/card", content=body, headers=signed(body))
