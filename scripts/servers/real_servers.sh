@@ -139,7 +139,7 @@ CONF
   launch "$lifetime" TERM "$state/mosquitto.log" "$WRAPPERS/sbin/mosquitto" -c "$state/mosquitto.conf"
   mosquitto_pid=$!
   # Its own word, not an answer on the port: another program may be listening there.
-  until grep -q ' running$' "$state/mosquitto.log"; do
+  until grep -qs ' running$' "$state/mosquitto.log"; do
     if ! alive "$mosquitto_pid" || [ "$SECONDS" -ge "$deadline" ]; then did_not_start Mosquitto "$state/mosquitto.log"; fi
     sleep 0.1
   done
