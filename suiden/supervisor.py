@@ -13,6 +13,7 @@ from suiden.embedded.child import last_lines, start_child, stop_child
 
 RESTART_PAUSE_S = 1.0
 RESTARTS_AT_MOST = 5
+FORGIVEN_AFTER_S = 300.0  # who ran so long has not died of its start: its restarts are counted anew
 STOP_PATIENCE_S = 8.0
 
 
@@ -27,6 +28,7 @@ class _Managed:
     environment: dict[str, str]
     log_path: Path
     process: subprocess.Popen[bytes]
+    started_s: float  # monotonic
     restarts: int = 0
 
 
@@ -45,7 +47,7 @@ class Supervisor:
         command = [sys.executable, *arguments]
         full = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
         process = _launch(command, log_path=log_path, environment=full)
-        self._children.append(_Managed(name, command, full, log_path, process))
+        self._children.append(_Managed(name, command, full, log_path, process, time.monotonic()))
 
     def log_path(self, name: str) -> Path:
         """Tell where the output of a process is."""
@@ -54,12 +56,14 @@ class Supervisor:
     def watch(self) -> list[str]:
         """Start again what has died; return the names of those started again.
 
-        :raises ProcessFailed: if one dies for the sixth time
+        :raises ProcessFailed: if one dies for the sixth time without having run for a while in between
         """
         restarted: list[str] = []
         for child in self._children:
             if child.process.poll() is None:
                 continue
+            if time.monotonic() - child.started_s >= FORGIVEN_AFTER_S:
+                child.restarts = 0
             if child.restarts >= RESTARTS_AT_MOST:
                 raise ProcessFailed(
                     f"{child.name} ended {child.restarts + 1} times; its log is {child.log_path}:\n"
@@ -68,6 +72,7 @@ class Supervisor:
             time.sleep(RESTART_PAUSE_S)
             child.restarts += 1
             child.process = _launch(child.command, log_path=child.log_path, environment=child.environment)
+            child.started_s = time.monotonic()
             restarted.append(child.name)
         return restarted
 

@@ -70,6 +70,15 @@ def test_one_that_dies_again_and_again_is_given_up_with_its_log(supervisor: Supe
     assert str(supervisor.log_path("broken")) in str(failed.value)
 
 
+def test_one_that_ran_for_a_while_in_between_is_not_given_up(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "FORGIVEN_AFTER_S", 0.0)
+    supervisor.start(name="frail", arguments=["-c", DIES], environment={})
+    restarted: list[str] = []
+    wait_until(lambda: bool(restarted.extend(supervisor.watch())) or len(restarted) > supervision.RESTARTS_AT_MOST)
+
+
 def test_the_last_started_is_stopped_first_and_waited_for(supervisor: Supervisor, tmp_path: Path) -> None:
     order = tmp_path / "order"
     for name in ("first", "second", "third"):
