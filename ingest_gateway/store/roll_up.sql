@@ -77,7 +77,9 @@ WITH span AS MATERIALIZED (
     FROM dated WHERE register IS NOT NULL
     WINDOW ring AS (PARTITION BY meter_id, start_at, installation_id ORDER BY read_at, turn)
 ), used AS MATERIALIZED (
-    SELECT meter_id, day, read_at, register, flow, pressure_kpa, low_v, high_v, is_reading, before,
+    SELECT meter_id, day, read_at, register, flow, pressure_kpa, low_v, high_v, is_reading,
+           -- Where no installation holds, nothing is carried over from the day before either.
+           CASE WHEN installation_id IS NOT NULL THEN before END AS before,
            day_before IS DISTINCT FROM day AS is_first, day_after IS DISTINCT FROM day AS is_last,
            -- The shorter way round the ring, forward or back.
            CASE WHEN installation_id IS NULL OR before IS NULL THEN 0
