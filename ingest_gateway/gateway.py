@@ -152,10 +152,9 @@ class Gateway:
             try:
                 with self._pool.connection(timeout=BEAT_S * 2) as conn:
                     beat(conn, process="gateway", health=health, wall_now=wall_now())
-                if self._monitor.last_commit_at is None or not self._monitor.database_error:
-                    self._monitor.database_ok = True
+                self._monitor.heartbeat(None)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
-                self._monitor.database_failed(error)
+                self._monitor.heartbeat(error)
                 log.warning(
                     "gateway.no_heartbeat", error=str(error)[:200], after_s=round(time.monotonic() - began_s, 1)
                 )

@@ -40,8 +40,8 @@ class Monitor:
         self.metrics = metrics
         self.totals = Totals()
         self.last_commit_at: datetime | None = None  # wall time
-        self.database_ok = False
-        self.database_error = ""
+        self._commit_error = ""
+        self._beat_error = "not asked yet"
         self._lock = threading.Lock()
         self._readings = metrics.counter("suiden_readings_total", "Readings by what became of them", ("outcome",))
         self._rejected = metrics.counter("suiden_readings_rejected_total", "Refused readings by reason", ("reason",))
@@ -69,7 +69,7 @@ class Monitor:
         with self._lock:
             self.totals = self.totals.plus(taken, messages=messages)
         self.last_commit_at = at
-        self.database_ok, self.database_error = True, ""
+        self._commit_error = self._beat_error = ""
         for outcome, count in (
             ("received", taken.received),
             ("stored", taken.stored),
@@ -83,8 +83,21 @@ class Monitor:
         self._commit.observe(took_s)
         self._wait.observe(waited_s)
 
+    @property
+    def database_error(self) -> str:
+        return self._commit_error or self._beat_error
+
+    @property
+    def database_ok(self) -> bool:
+        return not self.database_error
+
     def database_failed(self, error: Exception) -> None:
-        self.database_ok, self.database_error = False, f"{type(error).__name__}: {error}"[:300]
+        """Note that a batch could not be committed; only a commit says that this is over."""
+        self._commit_error = f"{type(error).__name__}: {error}"[:300]
+
+    def heartbeat(self, error: Exception | None) -> None:
+        """Note whether the last heartbeat reached the database: where nothing comes in, no commit would tell."""
+        self._beat_error = "" if error is None else f"{type(error).__name__}: {error}"[:300]
 
     def command(self, state: str) -> None:
         self._commands.labels(state).inc()
