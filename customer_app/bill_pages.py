@@ -96,6 +96,7 @@ class BillDetail:
     tariff: str
     notes: tuple[str, ...]
     can_pay: bool
+    slip_path: str
 
 
 def rows(visit: Visit, *, account_ids: Iterable[int]) -> tuple[BillEntry, ...]:
@@ -111,8 +112,8 @@ def rows(visit: Visit, *, account_ids: Iterable[int]) -> tuple[BillEntry, ...]:
     return tuple(_row(visit, bill) for bill in bills)
 
 
-def detail(visit: Visit, view: BillView, *, can_pay: bool) -> BillDetail:
-    """Lay one bill out."""
+def detail(visit: Visit, view: BillView, *, can_pay: bool, under: str = "") -> BillDetail:
+    """Lay one bill out; `under` is where the reader's bills are."""
     _, formats, bill = visit.translate, visit.formats, view.bill
     point = registry_queries.point(visit.conn, utility_id=visit.utility_id, point_id=bill.point_id)
     account = registry_queries.account(visit.conn, utility_id=visit.utility_id, account_id=bill.account_id)
@@ -146,6 +147,7 @@ def detail(visit: Visit, view: BillView, *, can_pay: bool) -> BillDetail:
         tariff=_tariff(visit, view),
         notes=view.given.notes,
         can_pay=can_pay and bool(visit.services.settings.card_url),
+        slip_path=f"{under}/bills/{bill.bill_id}/slip",
     )
 
 

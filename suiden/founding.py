@@ -64,6 +64,7 @@ DEBIT_CLIENT = {
     "account_type": "1",
     "account_number": "7654321",
 }
+SLIP = {"company_code": "990001"}  # fictional
 Say = Callable[[str], None]
 
 
@@ -191,7 +192,13 @@ def _found_papers(conn: Connection[TupleRow], *, town: Town, say: Say) -> int:
         time_zone="Asia/Tokyo",
         currency="JPY",
         locale="ja",
-        settings={"cycles": CYCLES, "billing_from": _first_bill_day().isoformat(), "debit": DEBIT_CLIENT, "demo": True},
+        settings={
+            "cycles": CYCLES,
+            "billing_from": _first_bill_day().isoformat(),
+            "debit": DEBIT_CLIENT,
+            "slip": SLIP,
+            "demo": True,
+        },
     )
     enter_scope(conn, scope=Scope(utility_id, ACTOR, town.history_from))
     registry.load_book(conn, utility_id=utility_id, book=book_of(town))

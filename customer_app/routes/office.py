@@ -7,12 +7,13 @@ from uuid import uuid4
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import bill_pages, collection_pages, office_customer
+from customer_app import bill_pages, collection_pages, office_customer, slip_pages
 from customer_app.bill_pages import BillDetail
 from customer_app.collection_pages import Story
 from customer_app.dependencies import allowed
 from customer_app.office_customer import AccountCard, NoticeLine, Person, PlaceLine, RepairLine
 from customer_app.rendering import Page
+from customer_app.slip_pages import SlipPage
 from customer_app.visit import Visit
 from kernel.i18n import mark
 from kernel.text import clean
@@ -168,11 +169,24 @@ def bill(
     party = registry_queries.party(visit.conn, utility_id=visit.utility_id, party_id=account.party_id)
     visit.concerns(party_id=account.party_id)
     page = OfficeBillPage(
-        bill=bill_pages.detail(visit, view, can_pay=False),
+        bill=bill_pages.detail(visit, view, can_pay=False, under="/office"),
         back=f"/office/customers/{account.party_id}",
         name=party.name,
     )
     return visit.show(page)
+
+
+@router.get("/office/bills/{bill_id}/slip")
+def slip(
+    bill_id: int,
+    visit: Annotated[Visit, allowed("bill.view", action="bill.print_slip", object_kind="bill", object_from="bill_id")],
+) -> Response:
+    """Show the payment slip of a bill, to print and hand over or post."""
+    view = rating_queries.bill_view(visit.conn, utility_id=visit.utility_id, bill_id=bill_id)
+    account = registry_queries.account(visit.conn, utility_id=visit.utility_id, account_id=view.bill.account_id)
+    visit.concerns(party_id=account.party_id)
+    detail = slip_pages.detail(visit, view)
+    return visit.show(SlipPage(slip=detail, back=f"/office/bills/{bill_id}", back_words=visit.translate("Bill")))
 
 
 def _found(visit: Visit, one: CustomerMatch) -> FoundLine:

@@ -1,5 +1,6 @@
 """What other packages may read here; each name is made in a module of this package."""
 
+from rating_engine.domain.slip import Slip, SlipSettingsUnusable
 from rating_engine.queries.bills import (
     BillReading,
     BillView,
@@ -30,6 +31,7 @@ from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
 from rating_engine.queries.payments import PaymentView, card_intent, payments_of_account, pending_payments
 from rating_engine.queries.receivables import Receivable, open_bills_of_all
+from rating_engine.queries.slips import slip_of_bill
 from rating_engine.store.arrears import AgeRow, ArrearsRow, VisitRow
 from rating_engine.store.bill_reads import BilledTotal, BillSummary
 from rating_engine.store.bill_runs import BillRunRow
@@ -62,6 +64,8 @@ __all__ = [
     "PaymentView",
     "Receivable",
     "Rerating",
+    "Slip",
+    "SlipSettingsUnusable",
     "SupplyExplanation",
     "SuspensionView",
     "VisitRow",
@@ -86,6 +90,7 @@ __all__ = [
     "policy_in_force",
     "recent_bill_runs",
     "rerate",
+    "slip_of_bill",
     "unit_text",
     "visits_to_make",
 ]

@@ -34,7 +34,10 @@ def found(conn: Connection[TupleRow]) -> int:
         time_zone="Asia/Tokyo",
         currency="JPY",
         locale="ja",
-        settings={"cycles": {"water": {"months": 2, "offset": {"D1": 0}}, "electricity": {"months": 1}}},
+        settings={
+            "cycles": {"water": {"months": 2, "offset": {"D1": 0}}, "electricity": {"months": 1}},
+            "slip": {"company_code": "990001"},
+        },
     )
     enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=NOW))
     registry_operations.load_book(conn, utility_id=utility_id, book=_book())
