@@ -52,7 +52,10 @@ def test_the_administrator_of_a_new_utility_can_sign_in(database_url: str, conn:
     assert signed_in is not None
     assert "login.manage" in signed_in.rights
     assert clock.load(conn).rate == 1.0, "time runs as on the wall"
-    codes = {row[0] for row in conn.execute("SELECT tariff_code FROM tariff_version WHERE utility_id = %s", [utility.utility_id])}
+    codes = {
+        row[0]
+        for row in conn.execute("SELECT tariff_code FROM tariff_version WHERE utility_id = %s", [utility.utility_id])
+    }
     assert codes >= {"jp-tokyo-water", "jp-tepco-b"}
 
 
