@@ -80,6 +80,7 @@ def run_town(*, found: bool, stop: threading.Event) -> None:
     os.environ["SUIDEN_TOWN_SEED"] = str(founding.TOWN_SEED)
     os.environ["SUIDEN_TOWN_START"] = founding.STARTS_ON.isoformat()
     town_process.run(load(TownSettings), stop=stop)
+    town_process.leave(0)
 
 
 def throw_fault(*, kind: "FaultKind", place: str) -> str:

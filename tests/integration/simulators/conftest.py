@@ -19,9 +19,12 @@ def little() -> Town:
     return town.build(seed=5, points_per_service=80)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def town_broker(little: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a broker with the service's login; the senders' logins share METER_PASSWORD."""
+    """URL of a broker with the service's login; the senders' logins share METER_PASSWORD.
+
+    Each test has its own: a broker that is behind still delivers what the town of the test before said.
+    """
     logins = [SERVICE, *(Login(sender.name, METER_PASSWORD) for sender in little.senders)]
     kind = MosquittoBroker if os.environ.get("SUIDEN_TEST_BROKER") == "mosquitto" else EmbeddedBroker
     with kind(data_dir=tmp_path_factory.mktemp("town-broker"), logins=logins) as broker:
