@@ -103,6 +103,14 @@ def load(conn: Connection[TupleRow]) -> Anchor:
     return Anchor(*row)
 
 
+def rate_of(conn: Connection[TupleRow]) -> float:
+    """Tell how fast utility time runs when it runs; as on the wall where nobody set it."""
+    try:
+        return load(conn).rate
+    except ClockNotSet:
+        return 1.0
+
+
 def set_time(conn: Connection[TupleRow], *, utility_now: datetime, rate: float, running: bool) -> None:
     """Set utility time and how fast it runs from now on."""
     conn.execute(

@@ -17,10 +17,10 @@ from ingest_gateway.domain.validation import Limits, Row, check, is_backwards
 from ingest_gateway.domain.wire import Reason, Refused, WireReading, instant_us
 from ingest_gateway.operations.intake import follow_up
 from ingest_gateway.store import handheld, latest, readings, rejects
+from kernel import clock
 from registry import queries as registry
 
 Outcome = Literal["stored", "duplicate", "rejected"]
-TIME_LAPSE_RATE = 5_000.0  # entries are checked as if the clock ran this fast: handhelds and pages know no rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class _Taker:
         self._now = now
         utility = next(one for one in registry.utilities(conn) if one.utility_id == utility_id)
         self._book: MeterBook = read_book(conn, utility=utility)
-        self._limits = Limits.at(instant_us(now), rate=TIME_LAPSE_RATE)
+        self._limits = Limits.at(instant_us(now), rate=clock.rate_of(conn))
         self._batch_id = readings.next_batch_id(conn)
         self._stored: list[Row] = []
         self._refusals: list[Refusal] = []

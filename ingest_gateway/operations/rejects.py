@@ -15,9 +15,8 @@ from ingest_gateway.domain.validation import Baseline, Limits
 from ingest_gateway.domain.wire import Refused, instant_us
 from ingest_gateway.operations.intake import write
 from ingest_gateway.store import latest, rejects
+from kernel import clock
 from registry import queries as registry
-
-TIME_LAPSE_RATE = 5_000.0
 
 
 class NotReplayable(Exception):
@@ -62,7 +61,7 @@ def replay_reject(
         raise NotReplayable(f"message {reject_id} still cannot be read: {error}") from error
     if telegram.utility != book.code:
         raise NotReplayable(f"message {reject_id} is for the utility {telegram.utility!r} and not for {book.code!r}")
-    limits = Limits.at(instant_us(at), rate=TIME_LAPSE_RATE)
+    limits = Limits.at(instant_us(at), rate=clock.rate_of(conn))
     baselines = _StoredBaselines(conn, utility_id=utility_id)
     sorter = Sorter(book=book, limits=limits, baselines=baselines, accept_backwards=accept_backwards)
     sorter.add(telegram, origin=0)

@@ -17,6 +17,7 @@ from ingest_gateway.domain.suiden_json import decode
 from ingest_gateway.domain.validation import Baseline, Limits
 from ingest_gateway.domain.wire import Telegram, instant_us
 from ingest_gateway.operations.intake import Taken, take_in
+from kernel import clock
 from kernel.database import Scope, enter_scope
 from kernel.period import Period
 from registry.operations import add_login
@@ -158,6 +159,34 @@ def test_entries_by_hand_are_validated_stored_once_and_answered_alike_when_sent_
     assert [row[2] for row in stored(founded)] == [1_000]
     assert founded.execute("SELECT count(*) FROM event WHERE topic = 'intake.batch_stored'").fetchone() == (1,)
     assert founded.execute("SELECT register FROM meter_latest").fetchall() == [(1_000,)]
+
+
+@pytest.mark.parametrize(("rate", "outcome"), [(None, "clock_ahead"), (1.0, "clock_ahead"), (4_320.0, None)])
+def test_how_far_ahead_a_handheld_may_be_follows_from_how_fast_the_clock_runs(
+    founded: Connection[TupleRow], rate: float | None, outcome: str | None
+) -> None:
+    login_id = reader(founded)
+    founded.execute("DELETE FROM utility_clock")
+    if rate is not None:
+        clock.set_time(founded, utility_now=town.START, rate=rate, running=True)
+    founded.execute("SET ROLE suiden_app")
+    ahead = entry("W-0001", 1_000, at=town.START + timedelta(hours=1))
+    [answer] = operations.take_in_entries(founded, utility_id=1, entries=[ahead], login_id=login_id, now=town.START)
+    assert answer.reject_reason == outcome
+
+
+def test_a_message_from_an_hour_ahead_is_refused_again_where_the_clock_runs_as_on_the_wall(
+    founded: Connection[TupleRow],
+) -> None:
+    clock.set_time(founded, utility_now=town.START, rate=1.0, running=True)
+    take(founded, [message(("W-NEW", 1, 5))], staged=False)
+    reject_id = queries.rejected_page(founded, utility_id=1, before=None, limit=1)[0].reject_id
+    founded.execute("UPDATE meter SET serial = 'W-NEW' WHERE serial = 'W-0002'")
+    an_hour_before = datetime(2026, 4, 1, 0, tzinfo=UTC)
+    replayed = operations.replay_reject(
+        founded, utility_id=1, reject_id=reject_id, accept_backwards=False, at=an_hour_before
+    )
+    assert replayed == operations.Replayed(stored=0, duplicates=0, rejected=1)
 
 
 def test_registers_are_the_newest_at_or_before_an_instant_and_say_how_they_were_come_by(
