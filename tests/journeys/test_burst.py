@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.timeout(600)
 
 ZONES: dict[Language, str] = {"ja": "W3", "en": "W2"}
 MANY_HOMES = 5
+ATTEMPTS = 3
 
 
 def test_a_burst_is_one_ticket_for_many_homes_until_it_is_repaired(
@@ -51,18 +52,27 @@ def finds_one_ticket(crew: Person, *, zone: str) -> None:
 
 
 def repairs(crew: Person) -> None:
-    """Take, start and finish; then wait until the meters are back to normal."""
+    """Take, start and finish, again if the checker finds it still broken, until the meters are back to normal.
+
+    In the town a fault ends a moment after a person has finished; a meter that falls in that moment reopens the ticket.
+    """
     _, page = crew.translate, crew.page
-    path = page.url
-    page.get_by_role("button", name=_("Take this ticket")).click()
-    page.get_by_role("button", name=_("Start work")).click()
-    finish = page.locator("details.action-card")
-    finish.locator("summary").click()
-    finish.get_by_text(_("Pipe burst: clamp set")).click()
-    finish.get_by_role("button", name=_("It is repaired")).click()
-    page.wait_for_url(re.compile(r"/crew(\?|$)"))
-    page.goto(path)
-    expect(page.locator("#ticket-now")).to_contain_text(_("The meters are back to normal."))
+    path, back_to_normal = page.url, _("The meters are back to normal.")
+    for _attempt in range(ATTEMPTS):
+        page.get_by_role("button", name=_("Take this ticket")).click()
+        page.get_by_role("button", name=_("Start work")).click()
+        finish = page.locator("details.action-card")
+        finish.locator("summary").click()
+        finish.get_by_text(_("Pipe burst: clamp set")).click()
+        finish.get_by_role("button", name=_("It is repaired")).click()
+        page.wait_for_url(re.compile(r"/crew(\?|$)"))
+        page.goto(path)
+        now = page.locator("#ticket-now")
+        expect(now.get_by_text(back_to_normal).or_(now.locator(".badge", has_text=_("Reported")))).to_be_visible()
+        if now.get_by_text(back_to_normal).is_visible():
+            return
+        page.goto(path)
+    raise AssertionError(f"{path} was reopened {ATTEMPTS} times")
 
 
 def sees_pressure_back(operator: Person, *, zone: str) -> None:
