@@ -13,6 +13,7 @@ from kernel.clock import Clock, UtilityClock, wall_now
 from kernel.database import Pool, open_pool
 from maintenance_tracker import consumers as maintenance_consumers
 from rating_engine import consumers as rating_consumers
+from suiden.threads import Threads
 
 log = structlog.get_logger()
 
@@ -40,41 +41,39 @@ def all_consumers() -> list[Consumer]:
 
 
 def run(*, database_url: str, stop: threading.Event) -> None:
-    """Relay and consume events until `stop`."""
+    """Relay and consume events until `stop`.
+
+    :raises ThreadEnded: if a thread ended before; the others were stopped, so that the process is started anew
+    """
     pool = open_pool(database_url, role="suiden_worker", process="checker", max_size=8)
     clock = UtilityClock(pool)
     wake = {consumer.name: threading.Event() for consumer in all_consumers()}
-    threads = [
-        threading.Thread(
-            target=_relay, kwargs={"database_url": database_url, "pool": pool, "wake": wake, "stop": stop}
-        ),
-        threading.Thread(target=_beat, kwargs={"pool": pool, "stop": stop}),
-        threading.Thread(target=ingest_consumers.keep_rollups, args=(pool,), kwargs={"clock": clock, "stop": stop}),
-    ]
-    threads += [
-        threading.Thread(
-            target=_consume,
-            kwargs={"pool": pool, "consumer": consumer, "clock": clock, "wake": wake[consumer.name], "stop": stop},
-            name=consumer.name,
-        )
-        for consumer in all_consumers()
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    pool.close()
-
-
-def _relay(*, database_url: str, pool: Pool, wake: Mapping[str, threading.Event], stop: threading.Event) -> None:
     published = threading.Event()
-    listener = threading.Thread(
-        target=events.listen,
-        args=(database_url,),
-        kwargs={"channel": events.PUBLISHED, "wake": lambda _: published.set(), "stop": stop},
-        daemon=True,
+    threads = Threads(stop=stop)
+    threads.start(
+        "listener",
+        lambda: events.listen(database_url, channel=events.PUBLISHED, wake=lambda _: published.set(), stop=stop),
     )
-    listener.start()
+    threads.start("relay", lambda: _relay(pool=pool, published=published, wake=wake, stop=stop))
+    threads.start("rollups", lambda: ingest_consumers.keep_rollups(pool, clock=clock, stop=stop))
+    for consumer in all_consumers():
+        threads.start(
+            consumer.name,
+            lambda consumer=consumer: _consume(
+                pool=pool, consumer=consumer, clock=clock, wake=wake[consumer.name], stop=stop
+            ),
+        )
+    threads.start("heartbeat", lambda: _beat(pool=pool, threads=threads, stop=stop))
+    try:
+        threads.join()
+    finally:
+        _say_how_it_is(pool, threads=threads)
+        pool.close()
+
+
+def _relay(
+    *, pool: Pool, published: threading.Event, wake: Mapping[str, threading.Event], stop: threading.Event
+) -> None:
     while not stop.is_set():
         published.wait(IDLE_S)
         published.clear()
@@ -103,10 +102,15 @@ def _consume(*, pool: Pool, consumer: Consumer, clock: Clock, wake: threading.Ev
             wake.clear()
 
 
-def _beat(*, pool: Pool, stop: threading.Event) -> None:
+def _beat(*, pool: Pool, threads: Threads, stop: threading.Event) -> None:
     while not stop.wait(BEAT_S):
-        try:
-            with pool.connection() as conn:
-                heartbeat.beat(conn, process="checker", health={"waiting": events.backlog(conn)}, wall_now=wall_now())
-        except psycopg.Error as error:
-            log.warning("heartbeat.failed", error=str(error))
+        _say_how_it_is(pool, threads=threads)
+
+
+def _say_how_it_is(pool: Pool, *, threads: Threads) -> None:
+    try:
+        with pool.connection() as conn:
+            health = {**threads.health(), "waiting": events.backlog(conn)}
+            heartbeat.beat(conn, process="checker", health=health, wall_now=wall_now())
+    except psycopg.Error as error:
+        log.warning("heartbeat.failed", error=str(error))
