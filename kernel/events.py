@@ -17,6 +17,7 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
+from kernel import event_failures
 from kernel.clock import Clock
 from kernel.database import Pool, Scope, enter_scope
 
@@ -27,6 +28,7 @@ PUBLISHED = "suiden_event_published"
 POSITIONED = "suiden_event_positioned"
 POLL_S = 1.0
 BATCH = 500
+ATTEMPTS = 10  # of an event whose handler meets trouble of the database, while the connection stays good
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def relay_once(conn: Connection[TupleRow]) -> int:
 def consume_once(pool: Pool, *, consumer: str, handlers: Mapping[str, Handler], clock: Clock) -> int:
     """Handle the next events that this consumer has not seen; return how many rows its offset passed.
 
+    With none waiting, an event that was put aside and asked for again is tried, and counts as one.
     One process at a time works for a consumer: a second one finds the lock taken and does nothing.
     """
     with pool.connection() as conn:
@@ -164,7 +167,8 @@ def consume_once(pool: Pool, *, consumer: str, handlers: Mapping[str, Handler], 
             if events:
                 _move(conn, consumer=consumer, position=events[-1].position)
                 conn.commit()
-            return len(events)
+                return len(events)
+            return _try_again(conn, consumer=consumer, handlers=handlers, clock=clock)
         finally:
             if not conn.broken:
                 conn.rollback()
@@ -279,8 +283,8 @@ def _handle(
             conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
             _move(conn, consumer=consumer, position=event.position)
     except Exception as error:
-        if isinstance(error, psycopg.OperationalError) and not isinstance(error, errors.ProgramLimitExceeded):
-            raise  # the database is away: nothing was decided, try again later
+        if _may_pass(error) and (conn.broken or _count_attempt(conn, consumer=consumer) < ATTEMPTS):
+            raise  # the database is away or in trouble: nothing was decided, try again later
         log.exception(
             "events.handler_failed",
             consumer=consumer,
@@ -288,23 +292,74 @@ def _handle(
             topic=event.topic,
         )
         with conn.transaction():
-            conn.execute(
-                """
-                INSERT INTO event_failure (consumer, event_id, error) VALUES (%(consumer)s, %(event_id)s, %(error)s)
-                ON CONFLICT (consumer, event_id) DO UPDATE SET error = excluded.error, failed_at = excluded.failed_at
-                """,
-                {
-                    "consumer": consumer,
-                    "event_id": event.event_id,
-                    "error": f"{type(error).__name__}: {error}",
-                },
-            )
+            event_failures.put_aside(conn, consumer=consumer, event_id=event.event_id, error=error)
             _move(conn, consumer=consumer, position=event.position)
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, errors.ProgramLimitExceeded)
+
+
+def _count_attempt(conn: Connection[TupleRow], *, consumer: str) -> int:
+    """Count one more attempt at the event that this consumer stands before. Commits."""
+    attempts = _scalar(
+        conn,
+        "UPDATE event_offset SET attempts = attempts + 1 WHERE consumer = %(consumer)s RETURNING attempts",
+        {"consumer": consumer},
+    )
+    conn.commit()
+    return attempts
+
+
+def _try_again(conn: Connection[TupleRow], *, consumer: str, handlers: Mapping[str, Handler], clock: Clock) -> int:
+    """Handle one event that was put aside, if somebody asked for it. Commits.
+
+    It comes as the newest of all: a consumer that leaves out what it has passed shall not leave it out. So the relay
+    numbers nothing meanwhile, and nothing numbered waits.
+    """
+    event_id = event_failures.next_asked(conn, consumer=consumer)
+    if event_id is None:
+        return 0
+    conn.execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": RELAY_LOCK})
+    if _next(conn, consumer=consumer):
+        conn.rollback()
+        return 0
+    try:
+        with conn.transaction():
+            event = _as_newest(conn, event_id=event_id)
+            enter_scope(conn, scope=Scope(utility_id=event.utility_id, actor=consumer, now=clock.now()))
+            if event.topic in handlers:
+                handlers[event.topic](conn, event)
+            conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            event_failures.resolve(conn, consumer=consumer, event_id=event_id)
+    except Exception as error:
+        if conn.broken:
+            raise
+        log.exception("events.handler_failed_again", consumer=consumer, event_id=event_id)
+        event_failures.put_aside(conn, consumer=consumer, event_id=event_id, error=error)
+    conn.commit()
+    return 1
+
+
+def _as_newest(conn: Connection[TupleRow], *, event_id: int) -> Event:
+    with conn.cursor(row_factory=class_row(Event)) as cursor:
+        event = cursor.execute(
+            """
+            SELECT event_id, nextval('event_position') AS position, utility_id, topic, key, payload, occurred_at
+            FROM event WHERE event_id = %(event_id)s
+            """,
+            {"event_id": event_id},
+        ).fetchone()
+    assert event is not None, "an event that was put aside is kept"
+    return event
 
 
 def _move(conn: Connection[TupleRow], *, consumer: str, position: int) -> None:
     conn.execute(
-        "UPDATE event_offset SET position = %(position)s, moved_at = clock_timestamp() WHERE consumer = %(consumer)s",
+        """
+        UPDATE event_offset SET position = %(position)s, attempts = 0, moved_at = clock_timestamp()
+        WHERE consumer = %(consumer)s
+        """,
         {"consumer": consumer, "position": position},
     )
 

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
-from suiden import settings
+from suiden import event_commands, settings
 from suiden.settings import BrokerSettings, ProcessSettings
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 simulate = typer.Typer(no_args_is_help=True, help="The living town: run it, or throw a fault into it.")
 app.add_typer(simulate, name="simulate")
+app.add_typer(event_commands.commands, name="events")
 out = Console()
 err = Console(stderr=True)
 

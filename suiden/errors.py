@@ -3,6 +3,7 @@
 import psycopg
 
 from kernel.clock import ClockNotSet
+from kernel.event_failures import FailureUnknown
 from kernel.migrate import MigrationFailed
 from kernel.settings import SettingFileUnreadable
 from suiden.embedded.broker import BrokerUnusable
@@ -20,6 +21,7 @@ EXPECTED = (
     BrokerUnusable,
     ClockNotSet,
     EmbeddedPostgresUnusable,
+    FailureUnknown,
     FolderOpen,
     MigrationFailed,
     NotPossibleHere,

@@ -155,6 +155,7 @@ CREATE SEQUENCE event_position;
 CREATE TABLE event_offset (
     consumer text PRIMARY KEY,
     position bigint NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,  -- at the event that comes next, since its handler first met trouble of the database
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -164,6 +165,7 @@ CREATE TABLE event_failure (
     event_id bigint NOT NULL REFERENCES event,
     error text NOT NULL,
     failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    retry_asked_at timestamptz,           -- the consumer tries it again when nothing else waits
     resolved_at timestamptz,
     PRIMARY KEY (consumer, event_id)
 );
