@@ -5,6 +5,7 @@ from datetime import date
 from customer_app.visit import Visit
 from kernel.i18n import Translate, mark
 from rating_engine import queries as rating_queries
+from registry.queries import Delivery
 
 SERVICES = {"water": mark("Water"), "sewerage": mark("Sewerage"), "electricity": mark("Electricity")}
 METHODS = {
@@ -53,6 +54,20 @@ FAULTS = {
     "leak": mark("Leak"),
     "outage": mark("Power cut"),
 }
+CHANNEL_KINDS = {
+    "phone": mark("Phone"),
+    "sms": mark("Text message"),
+    "email": mark("E-mail"),
+    "post": mark("Post"),
+    "web": mark("These pages"),
+}
+DELIVERY_STATES = {
+    "queued": (mark("waiting"), ""),
+    "sent": (mark("sent"), "is-info"),
+    "delivered": (mark("delivered"), "is-good"),
+    "failed": (mark("failed"), "is-bad"),
+    "returned": (mark("came back"), "is-bad"),
+}
 WORKS = {
     "closure": mark("Water shut off for work"),
     "flushing": mark("Flushing of the mains"),
@@ -99,6 +114,12 @@ def ticket_state(_: Translate, code: str) -> tuple[str, str]:
 
 def work(_: Translate, kind: str) -> str:
     return _(WORKS.get(kind, kind))
+
+
+def delivery(_: Translate, one: Delivery) -> tuple[str, str]:
+    """Name what became of a message, with the reason if one was given, and the look of its badge."""
+    words, look = DELIVERY_STATES.get(one.state, (one.state, ""))
+    return f"{_(words)} ({one.detail})" if one.detail else _(words), look
 
 
 def timeline(_: Translate, kind: str) -> str:

@@ -46,6 +46,7 @@ WAYS = (
     Way("customer.find", "/office", mark("Customers"), "search"),
     Way("collection.view", "/office/arrears", mark("Arrears"), "receipt"),
     Way("bill.view", "/office/runs", mark("Bill runs"), "file"),
+    Way("customer.view", "/office/letters", mark("Letters"), "print", tab=False),
     Way("ticket.view", "/crew", mark("Tickets"), "wrench"),
     Way("handheld.use", "/handheld", mark("Meter reading"), "pin"),
     Way("gateway.view", "/operator/rejected", mark("Refused"), "note", tab=False),

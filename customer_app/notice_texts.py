@@ -1,15 +1,26 @@
 """Notices in the reader's language, made from kind and parameters."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from customer_app import labels
+from customer_app.formats import Formats
 from customer_app.visit import Visit
 from kernel.i18n import Translate, mark
 from registry import queries as registry_queries
-from registry.queries import Notice
+from registry.queries import Delivery, Notice
+
+
+class Reader(Protocol):
+    """Whoever reads it: a visit of these pages, or the addressee of a letter."""
+
+    @property
+    def translate(self) -> Translate: ...
+
+    @property
+    def formats(self) -> Formats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class NoticeText:
     look: str
     path: str
     is_new: bool
+    ways: tuple[tuple[str, str, str], ...] = ()  # channel, what became of it there, look
 
 
 KINDS = {
@@ -65,17 +77,23 @@ def newest(visit: Visit, *, limit: int) -> tuple[NoticeText, ...]:
     notices = registry_queries.notices_of_party(
         visit.conn, utility_id=visit.utility_id, party_id=visit.own_party_id, limit=limit
     )
-    return tuple(written(visit, notice) for notice in notices)
+    ways = registry_queries.newest_deliveries(
+        visit.conn, utility_id=visit.utility_id, notice_ids=[notice.notice_id for notice in notices]
+    )
+    return tuple(
+        replace(written(visit, notice), ways=_ways(visit.translate, ways.get(notice.notice_id, [])))
+        for notice in notices
+    )
 
 
-def written(visit: Visit, notice: Notice) -> NoticeText:
+def written(reader: Reader, notice: Notice) -> NoticeText:
     """Write one notice; its address leads to a page that marks it as seen."""
     kind = KINDS.get(notice.kind, OTHER)
     return NoticeText(
         notice_id=notice.notice_id,
-        title=visit.translate(kind.title),
-        text=_text(visit, notice),
-        at=visit.formats.full_datetime(notice.created_at),
+        title=reader.translate(kind.title),
+        text=_text(reader, notice),
+        at=reader.formats.full_datetime(notice.created_at),
         icon=kind.icon,
         look=kind.look,
         path=f"/notices/{notice.notice_id}",
@@ -95,48 +113,62 @@ def target(notice: Notice) -> str:
     return path.replace("{" + name + "}", str(number)) if str(number).isdecimal() else "/notices"
 
 
-def _text(visit: Visit, notice: Notice) -> str:
+def _ways(_: Translate, deliveries: Sequence[Delivery]) -> tuple[tuple[str, str, str], ...]:
+    """Tell what became of a notice beyond these pages; why a mail came back is for the office."""
+    return tuple(
+        (_(labels.CHANNEL_KINDS[one.channel]), *labels.delivery(_, replace(one, detail="")))
+        for one in deliveries
+        if one.channel != "web"
+    )
+
+
+def _text(reader: Reader, notice: Notice) -> str:
     """Say what the notice's parameters tell, in short sentences."""
     told = notice.parameters
-    parts = [_money(visit, told), _until(visit, notice.kind, told), _leak(visit, told), _fault(visit.translate, told)]
+    parts = [
+        _money(reader, told),
+        _until(reader, notice.kind, told),
+        _leak(reader, told),
+        _fault(reader.translate, told),
+    ]
     if notice.kind == "supply.suspended":
-        parts.append(visit.translate("It comes back as soon as the payment is here."))
+        parts.append(reader.translate("It comes back as soon as the payment is here."))
     return " ".join(part for part in parts if part)
 
 
-def _money(visit: Visit, told: Mapping[str, Any]) -> str:
-    service = labels.service(visit.translate, str(told["service"])) if "service" in told else ""
+def _money(reader: Reader, told: Mapping[str, Any]) -> str:
+    service = labels.service(reader.translate, str(told["service"])) if "service" in told else ""
     for name in ("total_minor", "amount_minor", "open_minor", "debt_minor"):
         if name in told:
-            amount = visit.formats.money(int(told[name]))
+            amount = reader.formats.money(int(told[name]))
             if service:
-                return visit.translate("%(service)s, %(amount)s.", service=service, amount=amount)
-            return visit.translate("%(amount)s.", amount=amount)
+                return reader.translate("%(service)s, %(amount)s.", service=service, amount=amount)
+            return reader.translate("%(amount)s.", amount=amount)
     return ""
 
 
-def _until(visit: Visit, kind: str, told: Mapping[str, Any]) -> str:
-    _ = visit.translate
+def _until(reader: Reader, kind: str, told: Mapping[str, Any]) -> str:
+    _ = reader.translate
     if "payable_until" in told:
-        return _("Please pay by %(day)s.", day=_day(visit, told["payable_until"]))
+        return _("Please pay by %(day)s.", day=_day(reader, told["payable_until"]))
     if "not_before" in told:
-        return _("Not before %(day)s.", day=_day(visit, told["not_before"]))
+        return _("Not before %(day)s.", day=_day(reader, told["not_before"]))
     if kind == "bill.issued" and "due_on" in told:
-        return _("Due on %(day)s.", day=_day(visit, told["due_on"]))
+        return _("Due on %(day)s.", day=_day(reader, told["due_on"]))
     return ""
 
 
-def _day(visit: Visit, text: object) -> str:
-    return visit.formats.date(date.fromisoformat(str(text)[:10]))
+def _day(reader: Reader, text: object) -> str:
+    return reader.formats.date(date.fromisoformat(str(text)[:10]))
 
 
-def _leak(visit: Visit, told: Mapping[str, Any]) -> str:
-    _ = visit.translate
+def _leak(reader: Reader, told: Mapping[str, Any]) -> str:
+    _ = reader.translate
     if told.get("litres_so_far") is None:
         return ""
     return _(
         "%(litres)s L have flowed without a pause. Please look at taps, toilet and boiler.",
-        litres=visit.formats.number(float(told["litres_so_far"])),
+        litres=reader.formats.number(float(told["litres_so_far"])),
     )
 
 

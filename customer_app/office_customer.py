@@ -7,7 +7,7 @@ from customer_app import labels, money, notice_texts
 from customer_app.meter_pages import SUPPLY
 from customer_app.visit import Visit
 from ingest_gateway import queries as ingest_queries
-from kernel.i18n import Translate, mark
+from kernel.i18n import mark
 from maintenance_tracker import queries as tracker_queries
 from rating_engine import queries as rating_queries
 from registry import queries as registry_queries
@@ -18,20 +18,6 @@ ROLES = {
     "payer": mark("payer"),
     "owner": mark("owner"),
     "manager": mark("manager"),
-}
-CHANNEL_KINDS = {
-    "phone": mark("Phone"),
-    "sms": mark("Text message"),
-    "email": mark("E-mail"),
-    "post": mark("Post"),
-    "web": mark("These pages"),
-}
-DELIVERY_STATES = {
-    "queued": (mark("waiting"), ""),
-    "sent": (mark("sent"), "is-info"),
-    "delivered": (mark("delivered"), "is-good"),
-    "failed": (mark("failed"), "is-bad"),
-    "returned": (mark("came back"), "is-bad"),
 }
 RELATIONS = {"head": mark("head"), "spouse": mark("spouse"), "member": mark("member"), "other": mark("other")}
 NOTICES_SHOWN = 12
@@ -173,7 +159,7 @@ def person(visit: Visit, party: Party) -> Person:
         note=party.note,
         language={"ja": "日本語", "en": "English"}.get(party.locale, party.locale),
         contacts=tuple(
-            Contact(_(CHANNEL_KINDS[c.kind]), c.address, _contact_path(c.kind, c.address), c.preferred)
+            Contact(_(labels.CHANNEL_KINDS[c.kind]), c.address, _contact_path(c.kind, c.address), c.preferred)
             for c in registry_queries.channels_of_party(visit.conn, **scope)
         ),
         household=tuple(
@@ -263,7 +249,9 @@ def notices(visit: Visit, *, party_id: int) -> tuple[NoticeLine, ...]:
                 text=written.text,
                 at=written.at,
                 seen=visit.formats.datetime(notice.seen_at) if notice.seen_at else "",
-                deliveries=tuple((_(CHANNEL_KINDS[one.channel]), *_delivery(_, one.state)) for one in newest.values()),
+                deliveries=tuple(
+                    (_(labels.CHANNEL_KINDS[one.channel]), *labels.delivery(_, one)) for one in newest.values()
+                ),
             )
         )
     return tuple(lines)
@@ -291,11 +279,6 @@ def _contact_path(kind: str, address: str) -> str:
     if kind in ("phone", "sms"):
         return "tel:" + "".join(letter for letter in address if letter.isdecimal() or letter == "+")
     return f"mailto:{address}" if kind == "email" else ""
-
-
-def _delivery(_: Translate, state: str) -> tuple[str, str]:
-    words, look = DELIVERY_STATES.get(state, (state, ""))
-    return _(words), look
 
 
 def _owed(visit: Visit, bill: rating_queries.OpenBill) -> OwedLine:

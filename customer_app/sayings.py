@@ -15,6 +15,7 @@ SAYINGS = {
     "ticket-promised": mark("The promised time is changed."),
     "ticket-released": mark("The ticket can be taken by another crew."),
     "ticket-finished": mark("Well done. The customers were told and confirm."),
+    "letters-printed": mark("Noted: these letters are in the post."),
     "payment-taken": mark("The payment is taken."),
     "hold-set": mark("Collection is held from now on."),
     "visit-recorded": mark("The visit is recorded."),

@@ -1,6 +1,6 @@
 """Settings that come as files, as container secrets do."""
 
-SECRET_NAMES = ("DATABASE_URL", "MQTT_URL", "SUIDEN_CARD_SECRET", "SUIDEN_METER_PASSWORD")
+SECRET_NAMES = ("DATABASE_URL", "MQTT_URL", "SUIDEN_CARD_SECRET", "SUIDEN_METER_PASSWORD", "SUIDEN_SMTP_URL")
 
 
 class SettingFileUnreadable(Exception):

@@ -29,6 +29,7 @@ from registry.store.agreements import (
 )
 from registry.store.audits import AuditEntry, audit_entries
 from registry.store.customers import CustomerMatch, find_customers
+from registry.store.deliveries import WaitingDelivery, waiting_deliveries
 from registry.store.history import Change, history_of
 from registry.store.logins import Login, logins
 from registry.store.meters import (
@@ -45,7 +46,16 @@ from registry.store.meters import (
     points_of_meters,
     senders,
 )
-from registry.store.notices import Delivery, Notice, deliveries_of_notice, notice, notices_of_party, unseen_notices
+from registry.store.notices import (
+    Delivery,
+    Notice,
+    deliveries_of_notice,
+    newest_deliveries,
+    notice,
+    notices_by_id,
+    notices_of_party,
+    unseen_notices,
+)
 from registry.store.numbers import account_ids, party_ids
 from registry.store.parties import (
     ContactChannel,
@@ -105,6 +115,7 @@ __all__ = [
     "Sender",
     "Utility",
     "UtilityUnknown",
+    "WaitingDelivery",
     "Zone",
     "ZoneUnknown",
     "account",
@@ -128,7 +139,9 @@ __all__ = [
     "meter_at_point",
     "meter_by_serial",
     "meters_at_points",
+    "newest_deliveries",
     "notice",
+    "notices_by_id",
     "notices_of_party",
     "parties",
     "parties_at_points",
@@ -146,6 +159,7 @@ __all__ = [
     "unseen_notices",
     "utilities",
     "utility",
+    "waiting_deliveries",
     "works_at_points",
     "zones",
 ]

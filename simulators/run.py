@@ -16,6 +16,7 @@ from simulators.bank import Bank
 from simulators.card_provider import CardProvider
 from simulators.crew import Crew
 from simulators.links import BrokerAddress
+from simulators.mail_room import MailRoom
 from simulators.meters import Air, Meters
 from simulators.residents import Residents
 from simulators.settings import TownSettings
@@ -44,6 +45,10 @@ def run(settings: TownSettings, *, stop: threading.Event) -> None:
     if settings.card_secret:
         provider = CardProvider(secret=settings.card_secret, host=settings.card_host, port=settings.card_port)
         provider.start()
+    mail_room = None
+    if settings.mail_port:
+        mail_room = MailRoom(folder / "mail", host="127.0.0.1", port=settings.mail_port)
+        mail_room.start()
     meters = Meters(
         world=world,
         speakers=speakers,
@@ -64,6 +69,8 @@ def run(settings: TownSettings, *, stop: threading.Event) -> None:
         keeping.save(town, world, speakers, folder=folder, clean=True)
         if provider is not None:
             provider.stop()
+        if mail_room is not None:
+            mail_room.stop()
     log.info("town.sleeps", hour=world.state.hour)
 
 

@@ -66,6 +66,9 @@ class TownSettings(BaseSettings):
         default="127.0.0.1", alias="SUIDEN_CARD_HOST", description="address that the card provider listens on"
     )
     card_port: int = Field(default=8090, alias="SUIDEN_CARD_PORT", description="port of the card provider")
+    mail_port: int = Field(
+        default=0, alias="SUIDEN_TOWN_MAIL_PORT", description="port of the town's mail server; 0: there is none"
+    )
     seed: int = Field(default=DEFAULT_SEED, alias="SUIDEN_TOWN_SEED", description="which town it is")
     starts_on: date = Field(
         default=DEFAULT_START, alias="SUIDEN_TOWN_START", description="first day that the town lives"

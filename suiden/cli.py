@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
 from suiden import event_commands, settings
-from suiden.settings import BrokerSettings, ProcessSettings
+from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
     from simulators.faults import FaultKind
@@ -102,7 +102,7 @@ def scheduler() -> None:
 
     logs.set_up(process="scheduler")
     with _stop_on_signal() as stop:
-        schedule.run(settings.load(ProcessSettings), stop=stop)
+        schedule.run(settings.load(SchedulerSettings), stop=stop)
 
 
 @app.command(name="migrate")

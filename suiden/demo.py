@@ -128,7 +128,7 @@ def _start_servers(stack: ExitStack, *, data_dir: Path, say: Say) -> Servers:
 
 
 def _start_processes(supervisor: Supervisor, *, servers: Servers, port: int, data_dir: Path) -> None:
-    card_port = _free_port()
+    card_port, mail_port = _free_port(), _free_port()
     shared = {
         "DATABASE_URL": servers.database_url,
         "MQTT_URL": servers.mqtt_url,
@@ -138,6 +138,8 @@ def _start_processes(supervisor: Supervisor, *, servers: Servers, port: int, dat
         "SUIDEN_CARD_URL": f"http://127.0.0.1:{card_port}",
         "SUIDEN_CARD_SECRET": _kept_secret(data_dir, "card-secret"),
         "SUIDEN_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SUIDEN_SMTP_URL": f"smtp://127.0.0.1:{mail_port}",
+        "SUIDEN_MAIL_FROM": "oshirase@hinode.example",
         "PORT": str(port),
     }
     for name in ("serve", "checker", "gateway", "scheduler"):
@@ -148,6 +150,7 @@ def _start_processes(supervisor: Supervisor, *, servers: Servers, port: int, dat
         "SUIDEN_ROBOT_PASSWORD": founding.DEMO_PASSWORD,
         "SUIDEN_WEB_URL": f"http://127.0.0.1:{port}",
         "SUIDEN_CARD_PORT": str(card_port),
+        "SUIDEN_TOWN_MAIL_PORT": str(mail_port),
     }
     supervisor.start(name="town", arguments=["-m", "suiden.cli", "simulate", "run"], environment=town)
 

@@ -8,6 +8,7 @@ from kernel.migrate import MigrationFailed
 from kernel.settings import SettingFileUnreadable
 from suiden.embedded.broker import BrokerUnusable
 from suiden.embedded.postgres import EmbeddedPostgresUnusable
+from suiden.mail_server import MailServerUnusable
 from suiden.secret_files import FolderOpen
 from suiden.settings import SettingMissing
 from suiden.supervisor import ProcessFailed
@@ -23,6 +24,7 @@ EXPECTED = (
     EmbeddedPostgresUnusable,
     FailureUnknown,
     FolderOpen,
+    MailServerUnusable,
     MigrationFailed,
     NotPossibleHere,
     ProcessFailed,

@@ -53,7 +53,7 @@ CHANNEL_OF_METHOD: dict[str, Channel] = {
 }
 ACTOR = "founding"
 DEMO_PASSWORD = "suiden"
-CONSUMERS = ("rollup", "checker", "tracker", "money")
+CONSUMERS = ("rollup", "checker", "tracker", "money", "messages")
 DEBIT_CLIENT = {
     "client_code": "1234567890",
     "client_name": "ﾋﾉﾃﾞﾁﾖｳｽｲﾄﾞｳﾃﾞﾝｷ",

@@ -28,7 +28,10 @@ from rating_engine.jobs import bills as bill_jobs
 from registry import jobs as registry_jobs
 from registry import queries as registry_queries
 from registry.queries import Utility
-from suiden.settings import ProcessSettings
+from suiden import messages
+from suiden.mail_server import MailServer
+from suiden.messages import Sender
+from suiden.settings import SchedulerSettings, SettingMissing
 
 log = structlog.get_logger()
 
@@ -60,15 +63,26 @@ class Office:
             yield conn
 
 
-def run(settings: ProcessSettings, *, stop: threading.Event) -> None:
-    """Run due jobs until `stop`."""
+def run(settings: SchedulerSettings, *, stop: threading.Event) -> None:
+    """Run due jobs and send messages until `stop`.
+
+    :raises MailServerUnusable: if the address of the mail server is not one
+    :raises SettingMissing: if there is a mail server, and no address that mail comes from
+    """
+    server = _mail_server(settings)
     pool = open_pool(settings.database_url, role="suiden_worker", process="scheduler", max_size=4)
     clock = UtilityClock(pool)
     office = Office(pool, clock, data_dir=settings.data_dir)
     beating = threading.Thread(target=_beat, kwargs={"pool": pool, "stop": stop})
     beating.start()
     _wait_until_founded(clock, stop=stop)
+    sender = Sender(pool, clock, server, settings.mail_from, settings.public_url) if server else None
+    telling = threading.Thread(
+        target=messages.run, args=(pool,), kwargs={"clock": clock, "sender": sender, "stop": stop}, name="messages"
+    )
+    telling.start()
     run_forever(pool, jobs=jobs(office), clock=clock, worker=ACTOR, stop=stop)
+    telling.join()
     beating.join()
     pool.close()
 
@@ -189,6 +203,15 @@ def forget(office: Office) -> None:
     """Delete events that every consumer has passed."""
     with office.pool.connection() as conn:
         events.forget(conn, keep=EVENTS_KEPT)
+
+
+def _mail_server(settings: SchedulerSettings) -> MailServer | None:
+    url = settings.smtp_url.get_secret_value()
+    if url and "@" not in settings.mail_from:
+        raise SettingMissing(
+            "SUIDEN_SMTP_URL names a mail server: set SUIDEN_MAIL_FROM to the address that mail comes from"
+        )
+    return MailServer.of(url) if url else None
 
 
 def _put_aside(path: Path, *, folder: str, reason: str = "") -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel.settings import read_secret_files
@@ -38,6 +38,22 @@ class BrokerSettings(ProcessSettings):
     )
     client_id: str = Field(
         default="suiden-gateway", alias="SUIDEN_GATEWAY_ID", description="stable MQTT client id of this worker"
+    )
+
+
+class SchedulerSettings(ProcessSettings):
+    """What the scheduler needs beside, which also sends messages."""
+
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        alias="SUIDEN_SMTP_URL",
+        description="mail server: smtp://user:password@host:port, or smtps://… for TLS; empty: letters only",
+    )
+    mail_from: str = Field(
+        default="", alias="SUIDEN_MAIL_FROM", description="address that mail comes from; needed with SUIDEN_SMTP_URL"
+    )
+    public_url: str = Field(
+        default="", alias="SUIDEN_PUBLIC_URL", description="address of the pages, for the links in messages"
     )
 
 

@@ -4,6 +4,7 @@ from registry.domain.audit import AnchorUnreadable, AuditAnchor, AuditFinding, A
 from registry.domain.rights import RoleName
 from registry.domain.sign_in import NewSession, SignedIn, SignInRefused
 from registry.operations.auditing import audit_anchor, link_audit, record_audit, verify_audit
+from registry.operations.delivering import finish_delivery, postpone_delivery, queue_delivery, take_delivery
 from registry.operations.founding import TimeZoneUnknown, found_utility, load_book
 from registry.operations.noticing import (
     NewNotice,
@@ -76,6 +77,7 @@ __all__ = [
     "end_party_at_point",
     "end_sessions",
     "exchange_meter",
+    "finish_delivery",
     "finish_work",
     "forget_ended_sessions",
     "found_utility",
@@ -86,6 +88,8 @@ __all__ = [
     "open_account",
     "open_agreement",
     "plan_work",
+    "postpone_delivery",
+    "queue_delivery",
     "record_audit",
     "record_delivery",
     "remove_channel",
@@ -98,6 +102,7 @@ __all__ = [
     "sign_in",
     "sign_out",
     "start_work",
+    "take_delivery",
     "verify_audit",
     "write_notice",
     "write_notices",

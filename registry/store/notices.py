@@ -1,7 +1,7 @@
 """Notices to parties and what became of them on each channel."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -248,3 +248,37 @@ def deliveries_of_notice(conn: Connection[TupleRow], *, utility_id: int, notice_
             """,
             {"utility_id": utility_id, "notice_id": notice_id},
         ).fetchall()
+
+
+def notices_by_id(conn: Connection[TupleRow], *, utility_id: int, notice_ids: Collection[int]) -> dict[int, Notice]:
+    """Give these notices, each by its id."""
+    with conn.cursor(row_factory=class_row(Notice)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT notice_id, party_id, account_id, kind, subject_key, parameters, created_at, seen_at FROM notice
+            WHERE utility_id = %(utility_id)s AND notice_id = ANY(%(notice_ids)s) ORDER BY notice_id
+            """,
+            {"utility_id": utility_id, "notice_ids": list(notice_ids)},
+        ).fetchall()
+    return {one.notice_id: one for one in found}
+
+
+def newest_deliveries(
+    conn: Connection[TupleRow], *, utility_id: int, notice_ids: Collection[int]
+) -> dict[int, list[Delivery]]:
+    """Give for each of these notices its newest step on each channel it took."""
+    with conn.cursor(row_factory=class_row(Delivery)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT DISTINCT ON (notice_id, channel)
+                   delivery_id, notice_id, channel, address, state, happened_at, detail
+            FROM notice_delivery
+            WHERE utility_id = %(utility_id)s AND notice_id = ANY(%(notice_ids)s)
+            ORDER BY notice_id, channel, delivery_id DESC
+            """,
+            {"utility_id": utility_id, "notice_ids": list(notice_ids)},
+        ).fetchall()
+    newest: dict[int, list[Delivery]] = {}
+    for one in found:
+        newest.setdefault(one.notice_id, []).append(one)
+    return newest

@@ -39,10 +39,14 @@ def fill(town: Town) -> None:
         object_kind="party", object_id="1", party_id=party_id, detail={}, at=NOW,
     )  # fmt: skip
     operations.link_audit(conn, utility_id=utility_id)
-    operations.write_notice(
+    notice_id = operations.write_notice(
         conn, utility_id=utility_id, party_id=party_id, account_id=None, kind="bill.issued", subject_key="bill:1",
         parameters={}, at=NOW,
     )  # fmt: skip
+    assert notice_id is not None
+    operations.queue_delivery(
+        conn, utility_id=utility_id, notice_id=notice_id, channel="post", address="", wall_now=NOW, at=NOW
+    )
     operations.plan_work(
         conn, utility_id=utility_id, zone_id=town.id_of("zone", "W1"), point_id=None, kind="flushing", title="x",
         planned=Period(BEGAN, MOVED),
