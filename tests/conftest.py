@@ -30,6 +30,7 @@ from suiden.embedded.postgres import EmbeddedPostgres
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE_VARIABLE = "SUIDEN_TEST_DATABASE_URL"
 TEMPLATE_LOCK = 7_309_245_310_114  # any number, the same in every process of a run
+LONG_FOLDERS = frozenset({"journeys", "faults"})
 BROKER_LOGIN = Login(name="suiden", password=secrets.token_urlsafe(12), is_service=True)
 
 server_key = pytest.StashKey[EmbeddedPostgres]()
@@ -67,10 +68,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by folder and by what is used, so that no test of the servers is left out where they are exchanged."""
+    """Mark by folder and by what is used, so that no test of the servers is left out where they are exchanged.
+
+    What starts the whole utility runs first and one after the other: on two processors the rest goes on beside it.
+    """
+    items.sort(key=lambda item: not LONG_FOLDERS.intersection(item.path.relative_to(ROOT / "tests").parts[:1]))
     for item in items:
         folders = item.path.relative_to(ROOT / "tests").parts[:-1]
         used = set(getattr(item, "fixturenames", ()))
+        if LONG_FOLDERS.intersection(folders[:1]):
+            item.add_marker(pytest.mark.xdist_group("whole utility"))
         if folders[:1] == ("journeys",):
             item.add_marker("journey")
         if folders[:1] == ("integration",) or used & {"database_server", "database_url", "conn"}:
