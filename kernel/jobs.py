@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import psycopg
 import structlog
 from apscheduler.triggers.base import BaseTrigger
+from psycopg import Connection
+from psycopg.rows import TupleRow
 
 from kernel.clock import Clock
 from kernel.database import Pool
@@ -63,6 +65,18 @@ def run_forever(pool: Pool, *, jobs: Sequence[Job], clock: Clock, worker: str, s
         except psycopg.Error as error:
             log.warning("jobs.loop_interrupted", error=str(error))
             stop.wait(1.0)
+
+
+def forget_ticks(conn: Connection[TupleRow], *, before: datetime) -> int:
+    """Delete ticks that were due before, but for the last of each job, from which its next is told; return how many."""
+    return conn.execute(
+        """
+        DELETE FROM job_tick
+        WHERE due_at < %(before)s
+          AND due_at < (SELECT max(newest.due_at) FROM job_tick AS newest WHERE newest.job = job_tick.job)
+        """,
+        {"before": before},
+    ).rowcount
 
 
 def _run(job: Job, *, due_at: datetime) -> str:

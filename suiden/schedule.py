@@ -7,7 +7,7 @@ fails does not stop the rest, and a second run finds nothing left to do.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from psycopg import Connection, OperationalError
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import TupleRow
 
+from ingest_gateway import operations as ingest
 from kernel import events, heartbeat, invariants
 from kernel.clock import Clock, ClockNotSet, UtilityClock, wall_now
 from kernel.database import Pool, Scope, open_pool, transaction
-from kernel.jobs import Job, run_forever
+from kernel.jobs import Job, forget_ticks, run_forever
 from kernel.period import local_date
 from rating_engine import operations as rating
 from rating_engine.invariants import INVARIANTS
@@ -31,7 +32,7 @@ from registry.queries import Utility
 from suiden import messages
 from suiden.mail_server import MailServer
 from suiden.messages import Sender
-from suiden.settings import SchedulerSettings, SettingMissing
+from suiden.settings import RetentionSettings, SchedulerSettings, SettingMissing, load
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class Office:
     pool: Pool
     clock: Clock
     data_dir: Path  # outbox and inbox of banks
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     def utilities(self) -> list[Utility]:
         with self.pool.connection() as conn:
@@ -72,7 +74,7 @@ def run(settings: SchedulerSettings, *, stop: threading.Event) -> None:
     server = _mail_server(settings)
     pool = open_pool(settings.database_url, role="suiden_worker", process="scheduler", max_size=4)
     clock = UtilityClock(pool)
-    office = Office(pool, clock, data_dir=settings.data_dir)
+    office = Office(pool, clock, data_dir=settings.data_dir, retention=load(RetentionSettings))
     beating = threading.Thread(target=_beat, kwargs={"pool": pool, "stop": stop})
     beating.start()
     _wait_until_founded(clock, stop=stop)
@@ -99,6 +101,7 @@ def jobs(office: Office) -> list[Job]:
         _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
+        _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
 
@@ -200,9 +203,20 @@ def check_invariants(office: Office) -> None:
 
 
 def forget(office: Office) -> None:
-    """Delete events that every consumer has passed."""
+    """Delete events that every consumer has passed, and old ticks of jobs."""
     with office.pool.connection() as conn:
         events.forget(conn, keep=EVENTS_KEPT)
+        forget_ticks(conn, before=office.clock.now() - timedelta(days=office.retention.job_days))
+
+
+def forget_rejected(office: Office) -> None:
+    """Delete refused messages that are old, and the oldest of a utility that has too many."""
+    with office.pool.connection() as conn:
+        ingest.forget_rejected(
+            conn,
+            last_before=office.clock.now() - timedelta(days=office.retention.rejected_days),
+            keep=office.retention.rejected_messages,
+        )
 
 
 def _mail_server(settings: SchedulerSettings) -> MailServer | None:

@@ -57,6 +57,16 @@ class SchedulerSettings(ProcessSettings):
     )
 
 
+class RetentionSettings(BaseSettings):
+    """How long the scheduler keeps what nobody needs for ever; days of utility time."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="SUIDEN_KEEP_")
+
+    rejected_days: int = Field(default=90, gt=0, description="days that a refused message is kept after it last came")
+    rejected_messages: int = Field(default=5_000, gt=0, description="refused messages kept of one utility, at most")
+    job_days: int = Field(default=400, gt=0, description="days that it is remembered when a timed job ran")
+
+
 def load(settings_class: type[T]) -> T:
     """Read the settings of a process from its environment.
 

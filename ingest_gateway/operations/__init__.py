@@ -4,7 +4,7 @@ from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, Releas
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
 from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
 from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
-from ingest_gateway.operations.rejects import NotReplayable, Replayed, replay_reject
+from ingest_gateway.operations.rejects import NotReplayable, Replayed, forget_rejected, replay_reject
 from ingest_gateway.operations.revisions import revise_reading
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
 from ingest_gateway.store.rejects import RejectUnknown
@@ -23,6 +23,7 @@ __all__ = [
     "ReleaseGuard",
     "Replayed",
     "cancel_commands",
+    "forget_rejected",
     "load_history",
     "make_due_rollups",
     "mark_batch_due",

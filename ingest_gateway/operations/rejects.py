@@ -71,6 +71,14 @@ def replay_reject(
     return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
 
 
+def forget_rejected(conn: Connection[TupleRow], *, last_before: datetime, keep: int) -> int:
+    """Delete refused messages that last came before, and all but the newest `keep` of each utility; return how many.
+
+    Those that name no utility of ours are bounded alike: anybody on the broker's line can send them.
+    """
+    return rejects.forget(conn, last_before=last_before, keep=keep)
+
+
 def _book(conn: Connection[TupleRow], *, utility_id: int) -> MeterBook:
     utility = next(one for one in registry.utilities(conn) if one.utility_id == utility_id)
     return read_book(conn, utility=utility)

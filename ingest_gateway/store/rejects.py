@@ -131,3 +131,18 @@ def counts(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, int]:
         {"utility_id": utility_id},
     ).fetchall()
     return dict(rows)
+
+
+def forget(conn: Connection[TupleRow], *, last_before: datetime, keep: int) -> int:
+    """Delete what last came before, and all but the newest of each utility; return how many."""
+    return conn.execute(
+        """
+        DELETE FROM rejected_message USING (
+            SELECT reject_id, row_number() OVER (PARTITION BY utility_id ORDER BY last_at DESC, reject_id DESC) AS place
+            FROM rejected_message
+        ) AS ranked
+        WHERE ranked.reject_id = rejected_message.reject_id
+          AND (ranked.place > %(keep)s OR rejected_message.last_at < %(last_before)s)
+        """,
+        {"last_before": last_before, "keep": keep},
+    ).rowcount

@@ -200,7 +200,7 @@ GRANT SELECT ON utility, utility_clock, master_change, event, event_offset, even
 GRANT INSERT ON event TO suiden_app, suiden_gateway, suiden_worker;
 GRANT USAGE ON SEQUENCE event_position TO suiden_worker;
 GRANT UPDATE (position) ON event TO suiden_worker;
-GRANT DELETE ON event TO suiden_worker;
+GRANT DELETE ON event, job_tick TO suiden_worker;
 GRANT INSERT, UPDATE ON event_offset, event_failure, job_tick, invariant_check TO suiden_worker;
 GRANT INSERT, UPDATE ON event_offset TO suiden_gateway;
 GRANT INSERT, UPDATE ON heartbeat TO suiden_app, suiden_gateway, suiden_worker;

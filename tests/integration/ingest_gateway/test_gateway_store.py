@@ -13,10 +13,12 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway import operations, queries
 from ingest_gateway.books import read_books
+from ingest_gateway.domain.sorting import Refusal
 from ingest_gateway.domain.suiden_json import decode
 from ingest_gateway.domain.validation import Baseline, Limits
 from ingest_gateway.domain.wire import Telegram, instant_us
 from ingest_gateway.operations.intake import Taken, take_in
+from ingest_gateway.store import rejects
 from kernel import clock
 from kernel.database import Scope, enter_scope
 from kernel.period import Period
@@ -266,6 +268,26 @@ def test_a_refused_message_can_be_replayed_once_its_cause_is_gone(founded: Conne
             founded, utility_id=1, reject_id=reject_id, accept_backwards=False, at=town.START
         )
         assert replayed == expected
+
+
+def test_refused_messages_are_bounded_by_age_and_by_number_for_each_utility(founded: Connection[TupleRow]) -> None:
+    def refuse(utility_id: int | None, number: int, at: datetime) -> None:
+        refusal = Refusal(utility_id, "a/topic", f"{utility_id} {number}".encode(), "malformed", "")
+        rejects.keep(founded, refusals=[refusal], at=at)
+
+    for number in range(5):
+        for utility_id in (1, None):
+            refuse(utility_id, number, town.START + timedelta(hours=number))
+    refuse(2, 0, town.START)
+    founded.execute("SET ROLE suiden_worker")
+    assert operations.forget_rejected(founded, last_before=town.START, keep=3) == 4
+    newest = founded.execute(
+        "SELECT convert_from(payload, 'UTF8') FROM rejected_message WHERE utility_id = 1"
+    ).fetchall()
+    assert sorted(newest) == [("1 2",), ("1 3",), ("1 4",)]
+    assert operations.forget_rejected(founded, last_before=town.START + timedelta(hours=3), keep=3) == 3
+    left = founded.execute("SELECT utility_id, count(*) FROM rejected_message GROUP BY utility_id").fetchall()
+    assert sorted(left, key=str) == [(1, 2), (None, 2)]
 
 
 def test_history_is_loaded_with_every_column_and_the_newest_reading_of_each_meter(

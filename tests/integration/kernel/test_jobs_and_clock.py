@@ -45,6 +45,17 @@ def test_missed_ticks_run_once_as_the_last_of_them(pool: Pool) -> None:
     assert runs == [NOW.replace(hour=9, minute=0)]
 
 
+def test_old_ticks_are_forgotten_but_for_the_last_of_each_job(pool: Pool, conn: Connection[TupleRow]) -> None:
+    runs: list[datetime] = []
+    state: dict[str, datetime] = {}
+    for hours in range(4):
+        jobs.run_due(pool, jobs=[hourly(runs)], state=state, now=NOW + timedelta(hours=hours), worker="one")
+    with pool.connection() as worker:
+        assert jobs.forget_ticks(worker, before=NOW + timedelta(hours=1)) == 1
+        assert jobs.forget_ticks(worker, before=NOW + timedelta(days=9)) == 1
+    assert conn.execute("SELECT due_at FROM job_tick").fetchall() == [(runs[-1],)]
+
+
 def test_a_job_that_fails_is_recorded_and_the_next_one_runs(pool: Pool, conn: Connection[TupleRow]) -> None:
     def fail(_: datetime) -> None:
         raise ZeroDivisionError("no town")

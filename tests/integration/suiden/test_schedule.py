@@ -11,12 +11,15 @@ from psycopg import Connection
 from psycopg.errors import DeadlockDetected
 from structlog.testing import capture_logs
 
+from ingest_gateway.domain.sorting import Refusal
+from ingest_gateway.store import rejects
 from kernel.jobs import Job
 from rating_engine import operations as rating
 from rating_engine.domain import zengin
 from registry import operations as registry
 from suiden import schedule
 from suiden.schedule import Office
+from suiden.settings import RetentionSettings
 from tests.integration.rating_engine.arrears_town import BEGIN, DEBIT, OPENED, Town
 
 pytestmark = pytest.mark.store
@@ -158,3 +161,21 @@ def test_collection_goes_on_when_a_transaction_got_in_the_way_of_one_account(
         run_job(office, "rating.collections")
     first, second, third = (customer.account_id for customer in town.customers)
     assert tried == [first, first, second, third]
+
+
+def test_refused_messages_and_ticks_of_jobs_are_not_kept_for_ever(town: Town, tmp_path: Path) -> None:
+    with psycopg.connect(town.database_url) as conn:
+        for number in range(3):
+            refusal = Refusal(None, "a/topic", f"{number}".encode(), "malformed", "")
+            rejects.keep(conn, refusals=[refusal], at=BEGIN - timedelta(days=number * 60))
+        for days in (500, 300, 0):
+            conn.execute(
+                "INSERT INTO job_tick (job, due_at, taken_by) VALUES ('a', %s, 'test')", [BEGIN - timedelta(days=days)]
+            )
+    office = Office(town.worker, town.clock, data_dir=tmp_path, retention=RetentionSettings(rejected_messages=1))
+    run_job(office, "kernel.forget-events")
+    run_job(Office(town.worker, town.clock, data_dir=tmp_path), "ingest.forget-rejected")
+    assert town.value("SELECT count(*) FROM job_tick") == 2
+    assert town.value("SELECT count(*) FROM rejected_message") == 2
+    run_job(office, "ingest.forget-rejected")
+    assert town.value("SELECT count(*) FROM rejected_message") == 1
