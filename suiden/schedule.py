@@ -33,6 +33,7 @@ from suiden import messages
 from suiden.mail_server import MailServer
 from suiden.messages import Sender
 from suiden.settings import RetentionSettings, SchedulerSettings, SettingMissing, load
+from suiden.threads import Threads
 
 log = structlog.get_logger()
 
@@ -70,23 +71,23 @@ def run(settings: SchedulerSettings, *, stop: threading.Event) -> None:
 
     :raises MailServerUnusable: if the address of the mail server is not one
     :raises SettingMissing: if there is a mail server, and no address that mail comes from
+    :raises ThreadEnded: if a thread ended before; the others were stopped, so that the process is started anew
     """
     server = _mail_server(settings)
     pool = open_pool(settings.database_url, role="suiden_worker", process="scheduler", max_size=4)
     clock = UtilityClock(pool)
     office = Office(pool, clock, data_dir=settings.data_dir, retention=load(RetentionSettings))
-    beating = threading.Thread(target=_beat, kwargs={"pool": pool, "stop": stop})
-    beating.start()
-    _wait_until_founded(clock, stop=stop)
     sender = Sender(pool, clock, server, settings.mail_from, settings.public_url) if server else None
-    telling = threading.Thread(
-        target=messages.run, args=(pool,), kwargs={"clock": clock, "sender": sender, "stop": stop}, name="messages"
-    )
-    telling.start()
-    run_forever(pool, jobs=jobs(office), clock=clock, worker=ACTOR, stop=stop)
-    telling.join()
-    beating.join()
-    pool.close()
+    threads = Threads(stop=stop)
+    threads.start("heartbeat", lambda: _beat(pool=pool, threads=threads, stop=stop))
+    _wait_until_founded(clock, stop=stop)
+    threads.start("messages", lambda: messages.run(pool, clock=clock, sender=sender, stop=stop))
+    threads.start("jobs", lambda: run_forever(pool, jobs=jobs(office), clock=clock, worker=ACTOR, stop=stop))
+    try:
+        threads.join()
+    finally:
+        _say_how_it_is(pool, threads=threads)
+        pool.close()
 
 
 def jobs(office: Office) -> list[Job]:
@@ -267,10 +268,14 @@ def _wait_until_founded(clock: Clock, *, stop: threading.Event) -> None:
             return
 
 
-def _beat(*, pool: Pool, stop: threading.Event) -> None:
+def _beat(*, pool: Pool, threads: Threads, stop: threading.Event) -> None:
     while not stop.wait(BEAT_S):
-        try:
-            with pool.connection() as conn:
-                heartbeat.beat(conn, process=ACTOR, health={}, wall_now=wall_now())
-        except OperationalError as error:
-            log.warning("heartbeat.failed", error=str(error))
+        _say_how_it_is(pool, threads=threads)
+
+
+def _say_how_it_is(pool: Pool, *, threads: Threads) -> None:
+    try:
+        with pool.connection() as conn:
+            heartbeat.beat(conn, process=ACTOR, health=threads.health(), wall_now=wall_now())
+    except OperationalError as error:
+        log.warning("heartbeat.failed", error=str(error))

@@ -31,7 +31,7 @@ class Threads:
 
     def health(self) -> dict[str, bool]:
         """Tell for each thread whether it runs, or was stopped and not ended of itself."""
-        return {thread.name: thread.name not in self._ended for thread in self._threads}
+        return {thread.name: thread.name not in self._ended for thread in tuple(self._threads)}
 
     def join(self) -> None:
         """Wait until all have ended.

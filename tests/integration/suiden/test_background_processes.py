@@ -1,4 +1,4 @@
-"""The checker's process: it does not live on without one of its threads."""
+"""The checker's and the scheduler's process: neither lives on without one of its threads."""
 
 import threading
 from collections import UserDict
@@ -9,7 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from kernel import clock, events
-from suiden import consumers
+from suiden import consumers, schedule
+from suiden.settings import SchedulerSettings
+from suiden.threads import ThreadEnded
 
 pytestmark = pytest.mark.store
 
@@ -35,10 +37,29 @@ def test_an_unforeseen_error_ends_the_whole_process_and_its_heartbeat_says_which
     stop = threading.Event()
     patience = threading.Timer(PATIENCE_S, stop.set)
     patience.start()
-    with capture_logs() as logged, pytest.raises(Exception, match="bad"):
+    with capture_logs() as logged, pytest.raises(ThreadEnded, match="bad"):
         consumers.run(database_url=database_url, stop=stop)
     patience.cancel()
     assert [(one["thread"], one["exc_info"]) for one in logged if one["event"] == "thread.failed"] == [("bad", True)]
     with psycopg.connect(database_url) as conn:
         [(health,)] = conn.execute("SELECT health FROM heartbeat WHERE process = 'checker'").fetchall()
     assert (health["good"], health["bad"]) == (True, False)
+
+
+def test_a_scheduler_whose_jobs_have_ended_ends_too(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("which job?")
+
+    with psycopg.connect(database_url) as conn:
+        clock.set_time(conn, utility_now=NOW, rate=1.0, running=True)
+    monkeypatch.setattr(schedule, "run_forever", broken)
+    stop = threading.Event()
+    patience = threading.Timer(PATIENCE_S, stop.set)
+    patience.start()
+    settings = SchedulerSettings(database_url=database_url)
+    with pytest.raises(ThreadEnded, match="jobs"):
+        schedule.run(settings, stop=stop)
+    patience.cancel()
+    with psycopg.connect(database_url) as conn:
+        [(health,)] = conn.execute("SELECT health FROM heartbeat WHERE process = 'scheduler'").fetchall()
+    assert (health["messages"], health["jobs"]) == (True, False)
