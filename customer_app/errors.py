@@ -36,7 +36,7 @@ from rating_engine.operations import (
 )
 from rating_engine.queries import BillUnknown, IntentUnknown
 from registry.operations import LoginUnusable
-from registry.queries import NotInRegistry
+from registry.queries import NotInRegistry, PlannedWorkUnknown
 
 log = structlog.get_logger()
 
@@ -85,6 +85,7 @@ TABLE: dict[type[Exception], Told] = {
     RightMissing: NOT_ALLOWED,
     TokenWrong: TOO_OLD,
     NotInRegistry: NOTHING_HERE,
+    PlannedWorkUnknown: CONFLICT,  # it is over, or somebody else began it
     BillUnknown: NOTHING_HERE,
     IntentUnknown: NOTHING_HERE,
     TicketUnknown: NOTHING_HERE,

@@ -48,6 +48,7 @@ WAYS = (
     Way("bill.view", "/office/runs", mark("Bill runs"), "file"),
     Way("customer.view", "/office/letters", mark("Letters"), "print", tab=False),
     Way("ticket.view", "/crew", mark("Tickets"), "wrench"),
+    Way("ticket.view", "/works", mark("Planned works"), "clock", tab=False),
     Way("handheld.use", "/handheld", mark("Meter reading"), "pin"),
     Way("gateway.view", "/operator/rejected", mark("Refused"), "note", tab=False),
     Way("gateway.view", "/operator/processes", mark("Processes"), "sync", tab=False),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from customer_app import labels
@@ -68,6 +68,8 @@ KINDS = {
     "repair.reopened": Kind(mark("The repair goes on"), "wrench", "warn", "/repairs/{ticket_id}"),
     "repair.cancelled": Kind(mark("The fault has gone"), "check", "good", "/repairs/{ticket_id}"),
     "work.planned": Kind(mark("Planned work near you"), "clock", "", "/repairs"),
+    "work.changed": Kind(mark("News of the planned work near you"), "clock", "warn", "/repairs"),
+    "work.finished": Kind(mark("The planned work is done"), "check", "good", "/repairs"),
 }
 OTHER = Kind(mark("News about your supply"), "bell", "", "/notices")
 
@@ -131,6 +133,8 @@ def _text(reader: Reader, notice: Notice) -> str:
         _leak(reader, told),
         _fault(reader.translate, told),
     ]
+    if "planned_work_id" in told:
+        parts.append(_work(reader, told))
     if notice.kind == "supply.suspended":
         parts.append(reader.translate("It comes back as soon as the payment is here."))
     return " ".join(part for part in parts if part)
@@ -170,6 +174,31 @@ def _leak(reader: Reader, told: Mapping[str, Any]) -> str:
         "%(litres)s L have flowed without a pause. Please look at taps, toilet and boiler.",
         litres=reader.formats.number(float(told["litres_so_far"])),
     )
+
+
+def _work(reader: Reader, told: Mapping[str, Any]) -> str:
+    _, formats = reader.translate, reader.formats
+    start, end = (datetime.fromisoformat(str(told[name])) for name in ("planned_from", "planned_to"))
+    what = f"{told['title']} ({labels.work(_, str(told['work']))})"
+    match told["change"]:
+        case "started":
+            return _("%(what)s has begun. It ends about %(end)s.", what=what, end=formats.datetime(end))
+        case "cancelled":
+            return _("%(what)s is called off.", what=what)
+        case "finished":
+            at = datetime.fromisoformat(str(told["finished_at"]))
+            text = _("%(what)s ended %(at)s.", what=what, at=formats.datetime(at))
+            how = (
+                _("That is earlier than planned.") if at < end else _("That is later than planned.") if at > end else ""
+            )
+            return f"{text} {how}".strip()
+        case _:
+            return _(
+                "%(what)s, from %(start)s to %(end)s.",
+                what=what,
+                start=formats.datetime(start),
+                end=formats.datetime(end),
+            )
 
 
 def _fault(_: Translate, told: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from registry import queries as registry_queries
 from registry.queries import PlannedWork, PointOfParty
 
 TOLD_AFTER = timedelta(days=60)
+WORKS_TOLD = timedelta(days=7)
 AT_WORK = frozenset({"open", "taken", "started"})
 STEPS = ("open", "taken", "started", "finished")
 LOOKS = {"finished": "is-good", "confirmed": "is-good", "reopened": "is-bad", "promised": "is-warn"}
@@ -111,12 +112,13 @@ def detail(visit: Visit, *, ticket_id: int) -> RepairDetail:
     )
 
 
-def planned(visit: Visit) -> tuple[WorkRow, ...]:
-    """List works that are planned where the customer lives."""
+def planned(visit: Visit, *, over_since: timedelta = WORKS_TOLD) -> tuple[WorkRow, ...]:
+    """List works where the customer lives: to come, under way, and those over for no longer than this."""
     works = registry_queries.works_at_points(
         visit.conn, utility_id=visit.utility_id, point_ids=customers.own_point_ids(visit), at=visit.now
     )
-    return tuple(_work(visit, work) for work in works)
+    ended = [(work, work.finished_at or work.cancelled_at) for work in works]
+    return tuple(work_row(visit, work) for work, at in ended if at is None or visit.now - at <= over_since)
 
 
 def _tickets(visit: Visit, *, points: list[PointOfParty], since: datetime) -> list[Ticket]:
@@ -181,15 +183,24 @@ def _address(view: TicketView) -> str:
     return ", ".join(sorted({f"{point.address} {point.building}".strip() for point in view.points}))
 
 
-def _work(visit: Visit, work: PlannedWork) -> WorkRow:
+def work_row(visit: Visit, work: PlannedWork) -> WorkRow:
+    """Write a planned work as it stands: whether it began, and whether it ended earlier or later than planned."""
     _ = visit.translate
     start, end = visit.formats.datetime(work.planned_from), visit.formats.datetime(work.planned_to)
     if work.cancelled_at is not None:
         state, look = _("called off"), ""
     elif work.finished_at is not None:
-        state, look = _("finished %(at)s", at=visit.formats.datetime(work.finished_at)), "is-good"
+        at = visit.formats.datetime(work.finished_at)
+        if work.finished_at < work.planned_to:
+            state = _("finished %(at)s, earlier than planned", at=at)
+        elif work.finished_at > work.planned_to:
+            state = _("finished %(at)s, later than planned", at=at)
+        else:
+            state = _("finished %(at)s", at=at)
+        look = "is-good"
     elif work.started_at is not None:
-        state, look = _("under way"), "is-info is-live"
+        is_late = visit.now > work.planned_to
+        state, look = (_("takes longer than planned"), "is-bad") if is_late else (_("under way"), "is-info is-live")
     else:
         state, look = _("planned"), "is-warn"
     return WorkRow(work.title, f"{start} – {end}", labels.work(_, work.kind), state, look)

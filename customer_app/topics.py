@@ -30,7 +30,8 @@ def _own_money(visit: Visit, _about: str) -> Iterable[str]:
 
 
 def _own_repairs(visit: Visit, _about: str) -> Iterable[str]:
-    return [f"ticket.changed/point:{point_id}" for point_id in customers.own_point_ids(visit)]
+    kinds = ("ticket.changed", "planned_work.changed")
+    return [f"{kind}/point:{point_id}" for point_id in customers.own_point_ids(visit) for kind in kinds]
 
 
 def _own_notices(visit: Visit, _about: str) -> Iterable[str]:
@@ -64,6 +65,7 @@ TOPICS = {
     "anomalies": Topic("anomaly.view", _all("anomaly.opened", "anomaly.closed")),
     "commands": Topic("telemetry.view", _all("command.changed")),
     "tickets": Topic("ticket.view", _all("ticket.changed")),
+    "works": Topic("ticket.view", _all("planned_work.changed")),
     "suspensions": Topic("collection.view", _all("suspension.changed")),
     "account": Topic("customer.view", _account),
     "meter": Topic("telemetry.view", _meter),

@@ -80,7 +80,7 @@ from registry.store.points import (
     zones,
 )
 from registry.store.utilities import Utility, utilities, utility
-from registry.store.works import PlannedWork, planned_works, works_at_points
+from registry.store.works import PlannedWork, planned_works, points_of_works, works_at_points
 
 __all__ = [
     "Account",
@@ -155,6 +155,7 @@ __all__ = [
     "points_in_zone",
     "points_of_meters",
     "points_of_party",
+    "points_of_works",
     "senders",
     "unseen_notices",
     "utilities",

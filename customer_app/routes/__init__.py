@@ -29,6 +29,7 @@ from customer_app.routes import (
     sign_in,
     use,
     webhooks,
+    works,
 )
 from customer_app.settings import Surface
 
@@ -50,6 +51,7 @@ SURFACES: dict[Surface, list[APIRouter]] = {
         operator_dig.router,
         operator_records.router,
         crew.router,
+        works.router,
         api_crew.router,
         office.router,
         office_money.router,

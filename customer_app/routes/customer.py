@@ -14,7 +14,7 @@ from customer_app.dependencies import allowed
 from customer_app.money import Owed, Stopped
 from customer_app.notice_texts import NoticeText
 from customer_app.rendering import Page
-from customer_app.repairs import RepairSummary
+from customer_app.repairs import RepairSummary, WorkRow
 from customer_app.usage import Chart, Figure, Usage, total_of_month
 from customer_app.visit import Visit
 from kernel.period import add_months
@@ -23,6 +23,7 @@ from registry.queries import InstalledMeter, PointOfParty
 router = APIRouter()
 
 NOTICES_SHOWN = 3
+WORKS_TOLD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class HomePage(Page):
     stopped: tuple[Stopped, ...]
     owed: tuple[Owed, ...]
     repairs: tuple[RepairSummary, ...]
+    works: tuple[WorkRow, ...]
     use: tuple[UseCard, ...]
     notices: tuple[NoticeText, ...]
 
@@ -85,6 +87,7 @@ def show(visit: Annotated[Visit, allowed("use.view_own", action="home.view", obj
         stopped=money.stopped(visit) if wanted in ("", "supply") else (),
         owed=money.owed(visit) if wanted in ("", "owed") else (),
         repairs=repairs.open_near(visit, points=points) if wanted in ("", "repairs") else (),
+        works=repairs.planned(visit, over_since=WORKS_TOLD) if wanted in ("", "repairs") else (),
         use=_use_cards(visit, points) if wanted in ("", "use") else (),
         notices=notice_texts.newest(visit, limit=NOTICES_SHOWN) if wanted in ("", "notices") else (),
     )

@@ -7,7 +7,9 @@ RoleName = Literal["customer", "crew", "operator", "office", "reader", "admin", 
 
 CUSTOMER = frozenset({"use.view_own", "bill.view_own", "repair.view_own", "payment.pay_own"})
 CREW = frozenset({"ticket.view", "ticket.work"})
-OPERATOR = frozenset({"telemetry.view", "anomaly.view", "gateway.view", "ticket.view", "command.send", "reject.replay"})
+OPERATOR = frozenset(
+    {"telemetry.view", "anomaly.view", "gateway.view", "ticket.view", "command.send", "reject.replay", "work.plan"}
+)
 OFFICE = frozenset(
     {
         "customer.find",
@@ -19,6 +21,7 @@ OFFICE = frozenset(
         "ticket.view",
         "agreement.change",
         "report.export",
+        "work.plan",
     }
 )
 READER = frozenset({"handheld.use"})

@@ -40,11 +40,19 @@ from registry.operations.supplying import (
     set_party_at_point,
     set_supply,
 )
-from registry.operations.working import WorkWithoutPlace, cancel_work, finish_work, plan_work, start_work
+from registry.operations.working import (
+    WorkWithoutPlace,
+    announce_work,
+    cancel_work,
+    finish_work,
+    plan_work,
+    start_work,
+)
 from registry.store.book import BookUnusable
 from registry.store.contracts import AccountNumberTaken, AgreementOverlaps, MeterElsewhere, PointHasMeter
 from registry.store.logins import LoginNameTaken
 from registry.store.utilities import UtilityExists
+from registry.store.works import WorkKind
 
 __all__ = [
     "AccountNumberTaken",
@@ -67,9 +75,11 @@ __all__ = [
     "SignedIn",
     "TimeZoneUnknown",
     "UtilityExists",
+    "WorkKind",
     "WorkWithoutPlace",
     "add_channel",
     "add_login",
+    "announce_work",
     "audit_anchor",
     "cancel_work",
     "change_password",

@@ -160,3 +160,42 @@ def works_at_points(
             """,
             {"utility_id": utility_id, "point_ids": list(point_ids), "at": at},
         ).fetchall()
+
+
+def by_ids(conn: Connection[TupleRow], *, utility_id: int, planned_work_ids: Collection[int]) -> list[PlannedWork]:
+    """Give these works."""
+    with conn.cursor(row_factory=class_row(PlannedWork)) as cursor:
+        return cursor.execute(
+            """
+            SELECT planned_work_id, zone_id, point_id, kind, title, lower(planned) AS planned_from,
+                   upper(planned) AS planned_to, started_at, finished_at, cancelled_at
+            FROM planned_work
+            WHERE utility_id = %(utility_id)s AND planned_work_id = ANY(%(planned_work_ids)s)
+            ORDER BY planned_work_id
+            """,
+            {"utility_id": utility_id, "planned_work_ids": list(planned_work_ids)},
+        ).fetchall()
+
+
+def points_of_works(conn: Connection[TupleRow], *, utility_id: int, planned_work_ids: Collection[int]) -> list[int]:
+    """List the points that any of these works touches: its own, or all of its zone and of the zones under it."""
+    rows = conn.execute(
+        """
+        WITH RECURSIVE work AS (
+            SELECT zone_id, point_id FROM planned_work
+            WHERE utility_id = %(utility_id)s AND planned_work_id = ANY(%(planned_work_ids)s)
+        ), wanted AS (
+            SELECT zone_id FROM work WHERE point_id IS NULL
+            UNION
+            SELECT below.zone_id FROM zone below JOIN wanted ON below.parent_zone_id = wanted.zone_id
+            WHERE below.utility_id = %(utility_id)s
+        )
+        SELECT point_id FROM point
+        WHERE utility_id = %(utility_id)s
+          AND (point_id IN (SELECT point_id FROM work) OR zone_id IN (SELECT zone_id FROM wanted)
+               OR district_id IN (SELECT zone_id FROM wanted))
+        ORDER BY point_id
+        """,
+        {"utility_id": utility_id, "planned_work_ids": list(planned_work_ids)},
+    ).fetchall()
+    return [row[0] for row in rows]
