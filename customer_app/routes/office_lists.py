@@ -13,12 +13,13 @@ from starlette.responses import Response
 from customer_app import collection_pages, labels
 from customer_app.dependencies import allowed
 from customer_app.rendering import Page
-from customer_app.visit import Visit
+from customer_app.visit import NotFound, Visit
+from kernel import money as kernel_money
 from kernel.i18n import mark
 from kernel.period import Period
 from rating_engine import operations as rating_operations
 from rating_engine import queries as rating_queries
-from rating_engine.queries import ArrearsRow, BillRunRow, VisitRow
+from rating_engine.queries import ArrearsRow, BillRunRow, CardPaymentToClear, VisitRow
 from registry import queries as registry_queries
 from registry.queries import Zone
 
@@ -33,6 +34,11 @@ AGES = {
     "31-60": mark("31–60 days"),
     "61-90": mark("61–90 days"),
     "over 90": mark("over 90 days"),
+}
+CLEARING_REASONS = {
+    "other_amount": mark("another amount than was begun"),
+    "other_currency": mark("another currency"),
+    "unknown_reference": mark("no payment of ours has this reference"),
 }
 EXCLUSIONS = {
     "tariff_unknown": mark("the tariff is not known"),
@@ -96,11 +102,25 @@ class VisitLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearingLine:
+    """A card payment whose money is with the provider; `account` leads to where it can be taken, empty: unknown."""
+
+    number: str
+    received: str
+    amount: str
+    reason: str
+    account: str
+    clear: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArrearsPage(Page):
     TEMPLATE: ClassVar[str] = "office/arrears.html"
     ACTIVE: ClassVar[str] = "/office/arrears"
 
     ages: tuple[AgeTile, ...]
+    clearings: tuple[ClearingLine, ...]
+    may_clear: bool
     visits: tuple[VisitLine, ...]
     may_report: bool
     lines: tuple[ArrearsLine, ...]
@@ -174,6 +194,11 @@ def arrears(
             )
             for row in rating_queries.ageing_totals(visit.conn, utility_id=visit.utility_id, at=visit.now)
         ),
+        clearings=tuple(
+            _clearing(visit, row)
+            for row in rating_queries.card_payments_to_clear(visit.conn, utility_id=visit.utility_id)
+        ),
+        may_clear=visit.may("payment.take"),
         visits=tuple(
             _visit(visit, row) for row in rating_queries.visits_to_make(visit.conn, utility_id=visit.utility_id)
         ),
@@ -191,6 +216,24 @@ def arrears(
         export=f"/office/arrears.csv?{urlencode(chosen)}" if visit.may("report.export") else "",
     )
     return visit.show(page)
+
+
+@router.post("/office/card-payments/{clearing_id}/clear")
+def clear(
+    clearing_id: int,
+    visit: Annotated[
+        Visit,
+        allowed("payment.take", action="payment.clear", object_kind="card_payment", object_from="clearing_id"),
+    ],
+) -> Response:
+    """Record that a card payment was cleared with the provider."""
+    try:
+        rating_operations.clear_card_payment(
+            visit.conn, utility_id=visit.utility_id, clearing_id=clearing_id, by=visit.actor, at=visit.now
+        )
+    except rating_operations.ClearingUnknown as error:
+        raise NotFound(str(error)) from error
+    return visit.go("/office/arrears", said="payment-cleared")
 
 
 @router.get("/office/arrears.csv")
@@ -251,6 +294,24 @@ def _rows(visit: Visit, zones: list[Zone], *, district: str, step: str, limit: i
         step=step if step in ("none", *collection_pages.STEPS) else None,
         limit=limit,
         offset=offset,
+    )
+
+
+def _clearing(visit: Visit, row: CardPaymentToClear) -> ClearingLine:
+    _, formats = visit.translate, visit.formats
+    reason = _(CLEARING_REASONS[row.reason])
+    try:
+        amount = kernel_money.format_minor(row.amount_minor, currency=row.currency, locale=formats.locale)
+    except kernel_money.CurrencyUnknown:
+        amount = f"{row.amount_minor} {row.currency}"
+    begun = "" if row.begun_minor is None else f" ({formats.money(row.begun_minor)})"
+    return ClearingLine(
+        number=row.provider_event_id,
+        received=formats.full_datetime(row.received_at),
+        amount=amount,
+        reason=reason + begun,
+        account=f"/office/accounts/{row.account_id}/pay" if row.account_id is not None else "",
+        clear=f"/office/card-payments/{row.clearing_id}/clear",
     )
 
 

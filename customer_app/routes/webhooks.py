@@ -25,7 +25,7 @@ class Told(BaseModel):
     type: Literal["payment.pending", "payment.succeeded", "payment.failed", "payment.expired"]
     reference: str = Field(max_length=100)
     amount_minor: int = Field(gt=0, lt=10**15)
-    currency: str
+    currency: str = Field(max_length=10)
 
 
 async def raw_body(request: Request) -> bytes:
@@ -51,14 +51,16 @@ def card(
     card_checkout.check_signature(body, header=header, secret=secret.get_secret_value(), wall_s=time.time())
     try:
         told = Told.model_validate_json(body)
-        intent_id = card_checkout.intent_of(told.reference)
-    except (ValidationError, ReferenceUnknown) as error:
-        # Signed and not ours, or of a kind that we do not know: sending it again would not help.
+    except ValidationError as error:
+        # Signed and of a kind that we do not know: sending it again would not help.
         visit.concerns(ignored=str(error)[:500])
         return JSONResponse({"received": True, "ignored": True})
+    try:
+        intent_id = card_checkout.intent_of(told.reference)
+    except ReferenceUnknown as error:
+        return _not_ours(visit, told, reason="unknown_reference", why=str(error))
     if told.currency != visit.utility.currency:
-        visit.concerns(ignored=f"currency {told.currency}")
-        return JSONResponse({"received": True, "ignored": True})
+        return _not_ours(visit, told, reason="other_currency", why=f"currency {told.currency}")
     settled = rating_operations.settle_card_notification(
         visit.conn,
         utility_id=visit.utility_id,
@@ -69,4 +71,29 @@ def card(
         at=visit.now,
     )
     visit.concerns(object_id=intent_id, provider_event=told.id, state=settled.state)
+    if settled.to_clear is not None:
+        visit.concerns(to_clear=settled.to_clear)
+        return JSONResponse({"received": True, "to_clear": True})
     return JSONResponse({"received": True, "state": settled.state})
+
+
+def _not_ours(
+    visit: Visit, told: Told, *, reason: Literal["unknown_reference", "other_currency"], why: str
+) -> Response:
+    """Keep money that came for none of our payments, for somebody to clear; of what brought none, nothing is needed."""
+    if told.type != "payment.succeeded":
+        visit.concerns(ignored=why[:500])
+        return JSONResponse({"received": True, "ignored": True})
+    visit.concerns(provider_event=told.id, to_clear=reason)
+    rating_operations.keep_to_clear(
+        visit.conn,
+        utility_id=visit.utility_id,
+        provider_event_id=told.id,
+        reference=told.reference,
+        intent_id=None,
+        amount_minor=told.amount_minor,
+        currency=told.currency,
+        reason=reason,
+        at=visit.now,
+    )
+    return JSONResponse({"received": True, "to_clear": True})

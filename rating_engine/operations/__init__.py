@@ -22,6 +22,7 @@ from rating_engine.operations.bill_runs import (
     run_bills,
 )
 from rating_engine.operations.billing import Excluded
+from rating_engine.operations.card_clearing import ClearingUnknown, clear_card_payment, keep_to_clear
 from rating_engine.operations.card_payments import Settled, begin_card_payment, settle_card_notification
 from rating_engine.operations.collections import (
     Advanced,
@@ -67,6 +68,7 @@ __all__ = [
     "BillUnknown",
     "Channel",
     "ChunkReport",
+    "ClearingUnknown",
     "CollectionPolicy",
     "CycleUnusable",
     "DebitClient",
@@ -114,10 +116,12 @@ __all__ = [
     "begin_run",
     "bill_chunk",
     "cancel_bill",
+    "clear_card_payment",
     "decide_policy",
     "default_policy",
     "due_runs",
     "finish_run",
+    "keep_to_clear",
     "load_mandates",
     "place_debit_files",
     "post",

@@ -29,13 +29,20 @@ from rating_engine.queries.explaining import ExplainedMonth, Explanation, Rerati
 from rating_engine.queries.labels import MESSAGES as LINE_MESSAGES
 from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
-from rating_engine.queries.payments import PaymentView, card_intent, payments_of_account, pending_payments
+from rating_engine.queries.payments import (
+    PaymentView,
+    card_intent,
+    card_payments_to_clear,
+    payments_of_account,
+    pending_payments,
+)
 from rating_engine.queries.receivables import Receivable, open_bills_of_all
 from rating_engine.queries.slips import slip_of_bill
 from rating_engine.store.arrears import AgeRow, ArrearsRow, VisitRow
 from rating_engine.store.bill_reads import BilledTotal, BillSummary
 from rating_engine.store.bill_runs import BillRunRow
 from rating_engine.store.bills import BillLine, BillRow, BillUnknown
+from rating_engine.store.clearing import CardPaymentToClear
 from rating_engine.store.ledger import AccountBalance, OpenBill
 from rating_engine.store.payments import Intent, IntentUnknown
 
@@ -52,6 +59,7 @@ __all__ = [
     "BillUnknown",
     "BillView",
     "BilledTotal",
+    "CardPaymentToClear",
     "CollectionStory",
     "ExplainedMonth",
     "Explanation",
@@ -77,6 +85,7 @@ __all__ = [
     "billed_totals",
     "bills_of_account",
     "card_intent",
+    "card_payments_to_clear",
     "collection_story",
     "explain",
     "explain_supply",

@@ -6,6 +6,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from rating_engine.store import clearing as clearing_store
 from rating_engine.store import intents as intent_store
 from rating_engine.store import payments as store
 
@@ -45,3 +46,8 @@ def pending_payments(
 def card_intent(conn: Connection[TupleRow], *, utility_id: int, intent_id: int) -> store.Intent:
     """:raises IntentUnknown: if the utility has no such payment under way"""
     return intent_store.intent(conn, utility_id=utility_id, intent_id=intent_id)
+
+
+def card_payments_to_clear(conn: Connection[TupleRow], *, utility_id: int) -> list[clearing_store.CardPaymentToClear]:
+    """List card payments that succeeded and could not be taken, and wait for somebody, oldest first."""
+    return clearing_store.to_clear(conn, utility_id=utility_id)

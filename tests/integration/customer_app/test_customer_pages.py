@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import time
 from datetime import timedelta
 from typing import LiteralString
@@ -247,10 +248,37 @@ def test_a_message_that_is_not_the_providers_changes_nothing(client: httpx.Clien
     late = int(time.time()) - 301
     for headers in ({}, {"X-Card-Signature": "t=1,v1=00"}, signed(body + b" "), signed(body, at_s=late)):
         assert client.post("/webhooks/card", content=body, headers=headers).status_code == 400
-    other = told(intent_id, amount_minor=501, event="evt_2")
+    other = told(intent_id, amount_minor=501, event="evt_2", kind="payment.failed")
     assert client.post("/webhooks/card", content=other, headers=signed(other)).status_code == 409
     assert one(utility, "SELECT count(*) FROM payment") == 0
     assert one(utility, "SELECT state FROM payment_intent WHERE intent_id = %(id)s", id=intent_id) == "open"
+
+
+def test_money_that_cannot_be_taken_as_told_is_kept_and_shown_to_the_office_until_cleared(
+    client: httpx.Client, utility: Utility
+) -> None:
+    intent_id = begun(utility, amount_minor=500)
+    bodies = [
+        told(intent_id, amount_minor=501, event="evt_more"),
+        told(999_999, amount_minor=502, event="evt_nobody"),
+        told(intent_id, amount_minor=503, event="evt_strange").replace(b"JPY", b"XXQ"),
+        told(intent_id, amount_minor=504, event="evt_alien").replace(b'"reference"', b'"reference": "theirs", "x"'),
+    ]
+    for body in bodies * 2:
+        answer = client.post("/webhooks/card", content=body, headers=signed(body))
+        assert (answer.status_code, answer.json()) == (200, {"received": True, "to_clear": True})
+    assert one(utility, "SELECT count(*) FROM payment") == 0
+    token = sign_in(client, "office")
+    text = client.get("/office/arrears").text
+    for words in ("Payments to clear", "evt_more", "¥501", "evt_nobody", "¥502", "503 XXQ", "evt_alien"):
+        assert words in text, words
+    paths = re.findall(r"/office/card-payments/\d+/clear", text)
+    assert len(paths) == 4
+    for path in paths:
+        answer = client.post(path, data={"csrf_token": token})
+        assert answer.headers["location"] == "/office/arrears?said=payment-cleared"
+        assert client.post(path, data={"csrf_token": token}).status_code == 404
+    assert "Payments to clear" not in client.get("/office/arrears").text
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])

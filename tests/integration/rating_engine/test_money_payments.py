@@ -130,18 +130,65 @@ def test_card_notifications_in_any_order_take_the_money_once(town: Town, told: l
     assert town.value("SELECT count(*) FROM payment") == int(paid)
 
 
-def test_a_notification_that_names_another_amount_or_payment_is_refused(town: Town) -> None:
+def test_a_notification_without_money_that_names_another_amount_or_payment_is_refused(town: Town) -> None:
     customer = town.customers[0]
     with town.work() as conn:
         intent = operations.begin_card_payment(
             conn, utility_id=town.utility_id, account_id=customer.account_id, amount_minor=4224, at=BEGIN
         )
-    told = {"utility_id": town.utility_id, "provider_event_id": "e-1", "state": "succeeded", "at": BEGIN}
+    told = {"utility_id": town.utility_id, "provider_event_id": "e-1", "state": "failed", "at": BEGIN}
     with pytest.raises(PaymentConflict, match="4224 was begun"), town.work() as conn:
         operations.settle_card_notification(conn, intent_id=intent.intent_id, amount_minor=1, **told)  # type: ignore[arg-type]
     with pytest.raises(IntentUnknown), town.work() as conn:
         operations.settle_card_notification(conn, intent_id=999, amount_minor=1, **told)  # type: ignore[arg-type]
+    assert town.value("SELECT count(*) FROM card_payment_to_clear") == 0
+
+
+def test_money_that_came_with_another_amount_or_for_no_payment_of_ours_is_kept_until_somebody_clears_it(
+    town: Town,
+) -> None:
+    customer = town.customers[0]
+    with town.work() as conn:
+        intent = operations.begin_card_payment(
+            conn, utility_id=town.utility_id, account_id=customer.account_id, amount_minor=4224, at=BEGIN
+        )
+    for _ in range(2):
+        for number, intent_id in enumerate((intent.intent_id, 999)):
+            with town.work() as conn:
+                settled = operations.settle_card_notification(
+                    conn,
+                    utility_id=town.utility_id,
+                    provider_event_id=f"e-{number}",
+                    intent_id=intent_id,
+                    state="succeeded",
+                    amount_minor=4000,
+                    at=BEGIN,
+                )
+            assert settled.payment is None
     assert town.value("SELECT count(*) FROM payment") == 0
+    with town.work() as conn:
+        kept = queries.card_payments_to_clear(conn, utility_id=town.utility_id)
+        late = BEGIN + timedelta(days=30)
+        account = {"utility_id": town.utility_id, "account_id": customer.account_id}
+        assert [one.intent_id for one in queries.pending_payments(conn, **account, at=late)] == [intent.intent_id], (
+            "no supply is stopped before somebody has looked"
+        )
+    assert [(one.provider_event_id, one.account_id, one.begun_minor, one.reason) for one in kept] == [
+        ("e-0", customer.account_id, 4224, "other_amount"),
+        ("e-1", None, None, "unknown_reference"),
+    ]
+    for one in kept:
+        with town.work() as conn:
+            operations.clear_card_payment(
+                conn, utility_id=town.utility_id, clearing_id=one.clearing_id, by="office", at=late
+            )
+    with town.work() as conn:
+        assert queries.card_payments_to_clear(conn, utility_id=town.utility_id) == []
+        assert queries.pending_payments(conn, **account, at=late) == []
+    with pytest.raises(operations.ClearingUnknown), town.work() as conn:
+        operations.clear_card_payment(
+            conn, utility_id=town.utility_id, clearing_id=kept[0].clearing_id, by="office", at=late
+        )
 
 
 def test_thousands_of_payments_are_taken_in_a_second(town: Town) -> None:
