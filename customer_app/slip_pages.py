@@ -8,6 +8,7 @@ from customer_app.bill_pages import BillDetail
 from customer_app.rendering import Page
 from customer_app.visit import Visit
 from kernel.i18n import mark
+from kernel.text import digits_only
 from rating_engine import queries as rating_queries
 from rating_engine.queries import BillView, Slip
 from registry import queries as registry_queries
@@ -93,5 +94,6 @@ def _bars(slip: Slip) -> Bars | None:
     return Bars(path, modules, f"{modules * gs1_128.MODULE_MM:.3f}mm", f"{gs1_128.HEIGHT_MM:g}mm", upper, lower)
 
 
-def _postcode(digits: str) -> str:
-    return f"〒{digits[:3]}-{digits[3:]}" if len(digits) == 7 else digits
+def _postcode(text: str) -> str:
+    digits = digits_only(text)
+    return f"〒{digits[:3]}-{digits[3:]}" if len(digits) == 7 else text

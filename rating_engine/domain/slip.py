@@ -93,7 +93,7 @@ def make_slip(
     """
     is_late = today > due_on
     last_day = today + timedelta(days=settings.late_days if settings else LATE_DAYS) if is_late else due_on
-    is_reissue = is_late or open_minor != total_minor
+    is_reissue = open_minor > 0 and (is_late or open_minor != total_minor)
     why_not = _why_not(settings=settings, currency=currency, open_minor=open_minor)
     code = None
     if settings is not None and not why_not:

@@ -96,6 +96,7 @@ def test_a_part_paid_or_a_day_too_late_makes_it_a_re_issue() -> None:
     late = slip(today=DUE + timedelta(days=3))
     rest = slip(open_minor=1_000)
     assert (slip().is_reissue, late.is_reissue, rest.is_reissue) == (False, True, True)
+    assert not slip(open_minor=0).is_reissue, "nothing is issued for a bill that is paid"
     assert late.code is not None
     assert rest.code is not None
     assert late.last_day == DUE + timedelta(days=3 + OURS.late_days)
@@ -115,7 +116,8 @@ def test_stamp_duty_is_counted_without_the_tax_that_stands_on_the_bill() -> None
 
 
 @pytest.mark.parametrize(
-    "told", [{}, {"company_code": "12345"}, {"company_code": "１２３４５６"}, {"company_code": "123456", "late_days": "x"}],
+    "told", [{}, {"company_code": "12345"}, {"company_code": "１２３４５６"},
+             {"company_code": "123456", "late_days": "x"}],
 )  # fmt: skip
 def test_settings_that_are_no_settings_are_refused(told: dict[str, object]) -> None:
     with pytest.raises(SlipSettingsUnusable):
