@@ -49,6 +49,7 @@ class CollectionPolicy:
     attempts: int  # commands without an answer before somebody is sent
     retry_minutes: int
     card_intent_hours: int  # how long a card page that was opened holds back a suspension
+    card_pages: int  # opened in 30 days and not paid, at most, for the newest to hold one back
     debit_intent_days: int
 
     def __post_init__(self) -> None:
@@ -79,6 +80,7 @@ _LIMITS = (
     ("attempts", 1, 20),
     ("retry_minutes", 1, 24 * 60),
     ("card_intent_hours", 1, 240),
+    ("card_pages", 1, 30),
     ("debit_intent_days", 1, 60),
 )
 
@@ -107,6 +109,7 @@ def default_policy() -> CollectionPolicy:
         attempts=3,
         retry_minutes=60,
         card_intent_hours=24,
+        card_pages=3,
         debit_intent_days=14,
     )
 

@@ -246,7 +246,7 @@ CREATE TABLE payment_intent (
     CONSTRAINT payment_intent_once UNIQUE (utility_id, channel, external_id),
     FOREIGN KEY (utility_id, account_id) REFERENCES account
 );
-CREATE INDEX payment_intent_account ON payment_intent (utility_id, account_id) WHERE state IN ('open', 'pending');
+CREATE INDEX payment_intent_account ON payment_intent (utility_id, account_id);
 
 CREATE TABLE payment (
     utility_id integer NOT NULL,

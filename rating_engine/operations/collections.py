@@ -52,7 +52,7 @@ def advance_collections(conn: Connection[TupleRow], *, utility_id: int, account_
     policy = store.policy_at(conn, utility_id=utility_id, at=at)
     re_evaluate(conn, utility_id=utility_id, account_id=account_id, at=at)
     if store.holds_at(conn, utility_id=utility_id, account_id=account_id, at=at) or intent_store.in_flight(
-        conn, utility_id=utility_id, account_id=account_id, at=at
+        conn, utility_id=utility_id, account_id=account_id, card_pages=policy.card_pages, at=at
     ):
         return Advanced(account_id=account_id, steps=(), ordered=())
     today = facts.today(at)

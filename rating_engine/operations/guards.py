@@ -35,7 +35,9 @@ def look(
     utility_id = facts.utility_id
     supplied = registry.accounts_at_points(conn, utility_id=utility_id, point_ids=[point_id], at=at)
     holds = collections_store.holds_at(conn, utility_id=utility_id, account_id=account_id, at=at)
-    intents = intent_store.in_flight(conn, utility_id=utility_id, account_id=account_id, at=at)
+    intents = intent_store.in_flight(
+        conn, utility_id=utility_id, account_id=account_id, card_pages=policy.card_pages, at=at
+    )
     situation = rules.Situation(
         local_now=facts.local(at),
         bills=tuple(bills),

@@ -10,9 +10,9 @@ from psycopg.rows import TupleRow
 
 from rating_engine.domain.collections import AGES, UnpaidBill, age_of
 from rating_engine.domain.collections_policy import CollectionPolicy
+from rating_engine.queries.payments import pending_payments
 from rating_engine.store import arrears as store
 from rating_engine.store import collections as collections_store
-from rating_engine.store import intents as intent_store
 from rating_engine.store import settings_of_utility
 from rating_engine.store import suspensions as suspension_store
 from rating_engine.store.payments import Intent
@@ -128,7 +128,7 @@ def collection_story(conn: Connection[TupleRow], *, utility_id: int, account_id:
     unpaid = collections_store.unpaid_bills(conn, utility_id=utility_id, account_id=account_id, zone=zone)
     steps = collections_store.steps_of_account(conn, utility_id=utility_id, account_id=account_id)
     holds = collections_store.holds_of_account(conn, utility_id=utility_id, account_id=account_id)
-    in_flight = intent_store.in_flight(conn, utility_id=utility_id, account_id=account_id, at=at)
+    in_flight = pending_payments(conn, utility_id=utility_id, account_id=account_id, at=at)
     return CollectionStory(
         unpaid=tuple(unpaid),
         steps=tuple(steps),
@@ -151,7 +151,7 @@ def explain_supply(
 ) -> list[SupplyExplanation]:
     """Explain to a customer each point whose supply is off, is about to be stopped, or comes back; by point."""
     facts = settings_of_utility.facts(conn, utility_id=utility_id)
-    waiting = bool(intent_store.in_flight(conn, utility_id=utility_id, account_id=account_id, at=at))
+    waiting = bool(pending_payments(conn, utility_id=utility_id, account_id=account_id, at=at))
     cut = [
         SupplyExplanation(
             point_id=row.point_id,

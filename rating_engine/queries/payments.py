@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from rating_engine.store import clearing as clearing_store
+from rating_engine.store import collections as collections_store
 from rating_engine.store import intents as intent_store
 from rating_engine.store import payments as store
 
@@ -39,8 +40,11 @@ def payments_of_account(
 def pending_payments(
     conn: Connection[TupleRow], *, utility_id: int, account_id: int, at: datetime
 ) -> list[store.Intent]:
-    """List payments that were begun for an account and neither ended nor ran out."""
-    return intent_store.in_flight(conn, utility_id=utility_id, account_id=account_id, at=at)
+    """List payments that were begun for an account, neither ended nor ran out, and hold back a suspension."""
+    policy = collections_store.policy_at(conn, utility_id=utility_id, at=at)
+    return intent_store.in_flight(
+        conn, utility_id=utility_id, account_id=account_id, card_pages=policy.card_pages, at=at
+    )
 
 
 def card_intent(conn: Connection[TupleRow], *, utility_id: int, intent_id: int) -> store.Intent:

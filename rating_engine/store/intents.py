@@ -78,18 +78,32 @@ def intents(conn: Connection[TupleRow], *, utility_id: int, intent_ids: Collecti
         ).fetchall()
 
 
-def in_flight(conn: Connection[TupleRow], *, utility_id: int, account_id: int, at: datetime) -> list[Intent]:
-    """List what was begun for an account and neither ended nor ran out, by id."""
+def in_flight(
+    conn: Connection[TupleRow], *, utility_id: int, account_id: int, card_pages: int, at: datetime
+) -> list[Intent]:
+    """List what holds back a suspension: begun for an account, neither ended nor run out; by id.
+
+    Of card pages of which the provider told nothing, the newest counts; and none does when more than `card_pages` were
+    opened in 30 days and not paid: who opens one after the other and pays none is not spared by it.
+    """
     with conn.cursor(row_factory=class_row(Intent)) as cursor:
         return cursor.execute(
             """
+            WITH unpaid AS (
+                SELECT intent_id FROM payment_intent
+                WHERE utility_id = %(utility_id)s AND account_id = %(account_id)s AND channel = 'card'
+                  AND state <> 'succeeded' AND created_at > %(at)s - interval '30 days'
+            )
             SELECT intent_id, account_id, channel, external_id, amount_minor, state, created_at, changed_at, expires_at
             FROM payment_intent
             WHERE utility_id = %(utility_id)s AND account_id = %(account_id)s AND state IN ('open', 'pending')
               AND expires_at > %(at)s
+              AND (channel <> 'card' OR state <> 'open'
+                   OR (intent_id = (SELECT max(intent_id) FROM unpaid)
+                       AND (SELECT count(*) FROM unpaid) <= %(card_pages)s))
             ORDER BY intent_id
             """,
-            {"utility_id": utility_id, "account_id": account_id, "at": at},
+            {"utility_id": utility_id, "account_id": account_id, "card_pages": card_pages, "at": at},
         ).fetchall()
 
 

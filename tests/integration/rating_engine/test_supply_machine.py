@@ -162,10 +162,15 @@ class SupplyMachine(RuleBasedStateMachine):
         """A command left just now, and nothing has happened since: every guard must still hold."""
         assert self.town.open_minor(self.customer) > 0, f"command {order['id']} left for a paid account"
         assert not self.holds, f"command {order['id']} left against a hold"
-        in_flight = self.town.value(
-            "SELECT count(*) FROM payment_intent WHERE account_id = %s AND state IN ('open', 'pending')"
-            " AND expires_at > %s",
+        unpaid = self.town.value(
+            "SELECT count(*) FROM payment_intent WHERE account_id = %s AND state <> 'succeeded' AND created_at > %s",
             self.customer.account_id,
+            self.town.clock.at - timedelta(days=30),
+        )
+        in_flight = self.town.value(
+            "SELECT count(*) FROM payment_intent WHERE account_id = %s AND state = ANY(%s) AND expires_at > %s",
+            self.customer.account_id,
+            ["pending"] if unpaid > operations.default_policy().card_pages else ["open", "pending"],
             self.town.clock.at,
         )
         assert in_flight == 0, f"command {order['id']} left against a payment under way"

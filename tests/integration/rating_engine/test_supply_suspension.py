@@ -183,6 +183,32 @@ def test_a_card_payment_under_way_holds_the_command_back(town: Town, debtor: Cus
     assert len(town.collect(debtor).ordered) == 1
 
 
+def test_opening_card_pages_again_and_again_does_not_hold_the_command_back_for_ever(
+    town: Town, debtor: Customer
+) -> None:
+    town.until_ordered(debtor)
+    pages = default_policy().card_pages
+    for opened in range(1, pages + 2):
+        with town.work() as conn:
+            account = {"utility_id": town.utility_id, "account_id": debtor.account_id}
+            begun = operations.begin_card_payment(conn, **account, amount_minor=4224, at=town.clock.at)
+            pending = queries.pending_payments(conn, **account, at=town.clock.at)
+        assert [one.intent_id for one in pending] == ([begun.intent_id] if opened <= pages else [])
+    assert len(town.send()) == 1
+    with town.work() as conn:  # the provider works on one: the money may be on its way
+        operations.settle_card_notification(
+            conn,
+            utility_id=town.utility_id,
+            provider_event_id="e-1",
+            intent_id=begun.intent_id,
+            state="pending",
+            amount_minor=4224,
+            at=town.clock.at,
+        )
+        pending = queries.pending_payments(conn, **account, at=town.clock.at)
+    assert [one.intent_id for one in pending] == [begun.intent_id]
+
+
 def test_an_open_leak_at_the_point_holds_the_command_back(town: Town, debtor: Customer) -> None:
     town.until_ordered(debtor)
     with town.work() as conn:
