@@ -138,8 +138,10 @@ def found(
     currency: Annotated[str, typer.Option(help="as in JPY")] = "JPY",
     locale: Annotated[str, typer.Option(help="language of its people")] = "ja",
     password: Annotated[
-        str, typer.Option(prompt="Password of the login `admin`", confirmation_prompt=True, hide_input=True)
+        str,
+        typer.Option(envvar="SUIDEN_ADMIN_PASSWORD", help="of the login `admin`; here, others can see it"),
     ] = "",
+    password_file: Annotated[Path | None, typer.Option(help="file that holds this password")] = None,
 ) -> None:
     """Found a utility: its rights, the tariffs that come with Suiden, the login `admin`. Time runs as on the wall."""
     from registry.operations import LoginUnusable, UtilityExists
@@ -154,7 +156,7 @@ def found(
             time_zone=time_zone,
             currency=currency,
             locale=locale,
-            admin_password=password,
+            admin_password=_admin_password(password, file=password_file),
         )
     except (LoginUnusable, UtilityExists) as error:
         raise NotPossibleHere(str(error)) from error
@@ -224,6 +226,15 @@ def sag(transformer: Transformer) -> None:
 def swell(transformer: Transformer) -> None:
     """Let the voltage of a transformer of the running town rise."""
     _throw(kind="swell", place=transformer)
+
+
+def _admin_password(given: str, *, file: Path | None) -> str:
+    """Take the password from where it was given, and ask for it where it was not."""
+    from suiden.whole_files import read_secret
+
+    if file is not None:
+        return read_secret(file)
+    return given or typer.prompt("Password of the login `admin`", confirmation_prompt=True, hide_input=True)
 
 
 def _throw(*, kind: "FaultKind", place: str) -> None:

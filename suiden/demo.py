@@ -29,6 +29,7 @@ from suiden.embedded.postgres import EmbeddedPostgres
 from suiden.errors import NotPossibleHere
 from suiden.settings import ROOT
 from suiden.supervisor import Supervisor
+from suiden.whole_files import read_secret, write_once
 
 READY_TIMEOUT_S = 60.0
 WATCH_S = 0.5
@@ -237,10 +238,8 @@ def _kept_secret(data_dir: Path, name: str) -> str:
     folder = data_dir / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
-    return path.read_text()
+    write_once(path, secrets.token_urlsafe(24), mode=0o600)
+    return read_secret(path)
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from suiden.mail_server import MailServerUnusable
 from suiden.secret_files import FolderOpen
 from suiden.settings import SettingMissing
 from suiden.supervisor import ProcessFailed
+from suiden.whole_files import SecretEmpty
 
 
 class NotPossibleHere(Exception):
@@ -28,6 +29,7 @@ EXPECTED = (
     MigrationFailed,
     NotPossibleHere,
     ProcessFailed,
+    SecretEmpty,
     SettingFileUnreadable,
     SettingMissing,
     psycopg.OperationalError,

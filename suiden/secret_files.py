@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 from suiden.embedded.access import SENDER_RULES, Login, write_files
+from suiden.whole_files import read_secret, write_once
 
 SERVICE_NAME = "suiden"
 # Containers read their secrets as users of their own: the folder, not the files, keeps others of this machine out.
@@ -22,6 +23,7 @@ def make(folder: Path, *, sender_names: tuple[str, ...], database_host: str, bro
     `mosquitto_passwd`.
 
     :raises FolderOpen: if the folder is there, others may enter it, and it is not empty
+    :raises SecretEmpty: if a file is there with nothing in it
     """
     _make_private(folder)
     made: list[str] = []
@@ -55,12 +57,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _keep(folder: Path, name: str, content: str, made: list[str]) -> str:
-    path = folder / name
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(content)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    path.chmod(FILE_MODE)
+    if not write_once(folder / name, content, mode=FILE_MODE):
+        return read_secret(folder / name)
     made.append(name)
     return content

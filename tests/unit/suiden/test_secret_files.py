@@ -1,5 +1,6 @@
 """The passwords of an installation are made once, and others of the machine cannot come at them."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from suiden import secret_files
 from suiden.embedded.access import AccessFiles
+from suiden.whole_files import SecretEmpty
 
 SENDERS = ("C-D1", "W-0001")
 
@@ -81,3 +83,29 @@ def test_a_folder_in_use_that_others_may_enter_is_refused(tmp_path: Path) -> Non
         make(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert contents(folder) == {"something": b""}
+
+
+def test_an_empty_secret_is_refused_with_the_cure(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    make(folder)
+    (folder / "card_secret").write_text("")
+    with pytest.raises(SecretEmpty, match="delete it"):
+        make(folder)
+    (folder / "card_secret").unlink()
+    assert make(folder) == ["card_secret"]
+
+
+def test_a_secret_whose_writing_was_cut_short_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "secrets"
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            make(folder)
+    assert contents(folder) == {}
+    assert "database_password" in make(folder)
+    assert all(contents(folder).values())
+    assert broker_lets_in(folder)
