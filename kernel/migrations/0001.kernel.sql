@@ -151,6 +151,7 @@ CREATE TABLE event (
 );
 CREATE INDEX event_unnumbered ON event (event_id) WHERE position IS NULL;
 CREATE SEQUENCE event_position;
+CALL keep_utilities_apart('event');
 
 CREATE TABLE event_offset (
     consumer text PRIMARY KEY,

@@ -1,11 +1,14 @@
 """What the schema itself holds: tenancy, append-only rows, history."""
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
-from kernel import migrate
+from kernel import events, migrate
+from kernel.database import Scope, enter_scope
 
 pytestmark = pytest.mark.store
 
@@ -15,7 +18,6 @@ WITHOUT_UTILITY = {
 }  # fmt: skip
 WITHOUT_ROW_SECURITY = {
     "utility",  # which utilities there are is no secret
-    "event",  # written by all, read by the relay and the consumers
     "web_session",  # found by the hash of its token, before the utility is known
     "reading",  # COPY and compression refuse it; the web may only use the view own_reading
 }
@@ -70,6 +72,18 @@ def test_the_web_may_not_read_raw_readings_of_any_utility(rolled_back_conn: Conn
     rolled_back_conn.execute("SET LOCAL ROLE suiden_app")
     with pytest.raises(errors.InsufficientPrivilege):
         rolled_back_conn.execute("SELECT * FROM reading")
+
+
+def test_the_web_neither_sees_nor_writes_events_of_another_utility(rolled_back_conn: Connection[TupleRow]) -> None:
+    conn = rolled_back_conn
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    events.publish(conn, utility_id=2, topic="t", key="k", payload={}, occurred_at=now)
+    conn.execute("SET LOCAL ROLE suiden_app")
+    enter_scope(conn, scope=Scope(utility_id=1, actor="web", now=now))
+    events.publish(conn, utility_id=1, topic="t", key="k", payload={}, occurred_at=now)
+    assert conn.execute("SELECT utility_id FROM event").fetchall() == [(1,)]
+    with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
+        events.publish(conn, utility_id=2, topic="t", key="k", payload={}, occurred_at=now)
 
 
 def test_two_migrations_at_once_do_not_disturb_each_other(database_server: str) -> None:
