@@ -22,7 +22,6 @@ SAYINGS = {
     "hold-set": mark("Collection is held from now on."),
     "visit-recorded": mark("The visit is recorded."),
     "payment-cleared": mark("The payment is cleared."),
-    "payment-cleared": mark("The payment is cleared."),
     "hold-released": mark("The hold is lifted."),
     "agreement-opened": mark("The agreement is opened."),
     "agreement-closed": mark("The agreement is closed."),
