@@ -193,7 +193,10 @@ def _events(conn: Connection[TupleRow]) -> Iterable[Finding]:
     count = events.unresolved_failures(conn)
     if count:
         yield Finding(
-            "events", "ill", f"{count} events could not be handled", "see `suiden events list`; with the cause mended, `suiden events retry`"
+            "events",
+            "ill",
+            f"{count} events could not be handled",
+            "see `suiden events list`; with the cause mended, `suiden events retry`",
         )
     elif most > BACKLOG_AT_MOST:
         yield Finding("events", "ill", f"{most} events wait", "the checker is behind: give it time, or see its log")
