@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "data_model.md"
 HEAD = """# Data model
 
-Made from the schema by `python scripts/data_model.py`; do not edit by hand. Tables stand under the package that owns them.
-"append-only": rows are never changed or deleted. "history": each change is kept in `master_change`, before and after.
+Made from the schema by `python scripts/data_model.py`; do not edit by hand. Tables stand under the package that owns
+them. "append-only": rows are never changed or deleted. "history": each change is kept in `master_change`, before and
+after.
 """
 
 COLUMNS = """
@@ -36,7 +37,8 @@ ORDER BY cls.relname, att.attnum
 """
 REFERENCES = """
 SELECT cls.relname, target.relname,
-       (SELECT string_agg(att.attname, ', ' ORDER BY part.ord) FROM unnest(con.conkey) WITH ORDINALITY AS part (num, ord)
+       (SELECT string_agg(att.attname, ', ' ORDER BY part.ord)
+        FROM unnest(con.conkey) WITH ORDINALITY AS part (num, ord)
         JOIN pg_attribute AS att ON att.attrelid = cls.oid AND att.attnum = part.num AND att.attname <> 'utility_id')
 FROM pg_constraint AS con
 JOIN pg_class AS cls ON cls.oid = con.conrelid

@@ -55,7 +55,7 @@ class Handling:
                 self.owner.execute("SELECT pg_terminate_backend(%s, 5000)", [conn.info.backend_pid])
                 self.owner.commit()
             conn.execute("SET LOCAL statement_timeout = 20")
-            conn.execute(self.how)
+            conn.execute(self.how.encode())
         self.handled.append(number)
         self.positions.append(event.position)
 

@@ -1,17 +1,16 @@
 """From an unpaid bill to a suspension and back, with the real gateway dispatcher and a real database."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
 from rating_engine import operations, queries
 from rating_engine.operations import HoldKind, HoldUnknown, SuspensionRefused, default_policy
-from tests.integration.rating_engine.arrears_town import TOKYO, Customer, Line, Town
+from tests.integration.rating_engine.arrears_town import TOKYO, Customer, Town
 
 pytestmark = pytest.mark.store
 
@@ -374,44 +373,3 @@ def test_a_notice_that_came_back_does_not_count_as_served(town: Town, debtor: Cu
     for _ in range(14):
         assert town.collect(debtor).ordered == ()
         town.clock.at += timedelta(days=1)
-
-
-def test_a_payment_racing_the_command_never_leaves_a_paid_account_cut_off(town: Town) -> None:
-    """Two connections at once, many times: whoever takes the lock first, the end is right."""
-    customer = town.customers[0]
-    for number in range(10):
-        town.bill(customer, total_minor=4224, due_on=town.clock.at.date() - timedelta(days=90))
-        town.announce_suspension(customer)
-        town.until_ordered(customer)
-        left = race(town, customer, number=f"r-{number}", pause_s=0.002 * number)
-        # What left before the money came is turned back; what had not left never does.
-        assert [order["command"] for order in left] in ([], ["valve.close"])
-        assert (town.suspension_state(customer) == "withdrawn") == (left == [])
-        for order in left:
-            town.answer(order["id"])
-        town.react()
-        for order in town.send():
-            assert order["command"] == "valve.open"
-            town.answer(order["id"])
-        town.react()
-        assert town.suspension_state(customer) == ("restored" if left else "withdrawn")
-        assert supply(town, customer) == "on"
-
-
-def race(town: Town, customer: Customer, *, number: str, pause_s: float) -> list[dict[str, Any]]:
-    """Pay while the gateway sends, each with a connection of its own; tell which commands left."""
-    line, ready = Line(), threading.Barrier(2)
-    dispatcher = town.new_dispatcher(line)
-    assert dispatcher._books.all()
-
-    def release() -> None:
-        ready.wait()
-        dispatcher.send_due()
-
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(release)
-        ready.wait()
-        threading.Event().wait(pause_s)
-        town.pay(customer, amount_minor=4224, number=number)
-        sending.result()
-    return line.sent
