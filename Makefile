@@ -30,7 +30,7 @@ demo: setup ## start the whole utility with a living town on this machine
 
 test: setup ## run the whole suite (ARGS="-k tariff" picks a part)
 	@browser=$$($(BIN)/python scripts/find_browser.py) && echo "browser: $$browser"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 check: setup ## lint, formatting, types, import contracts, house rules
 	@$(BIN)/python scripts/check.py

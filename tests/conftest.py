@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from psycopg import Connection, conninfo, sql
 from psycopg.rows import TupleRow
+from xdist.scheduler import LoadScopeScheduling
 
 from suiden.embedded.access import Login
 from suiden.embedded.broker import EmbeddedBroker, MosquittoBroker
@@ -30,7 +31,7 @@ from suiden.embedded.postgres import EmbeddedPostgres
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE_VARIABLE = "SUIDEN_TEST_DATABASE_URL"
 TEMPLATE_LOCK = 7_309_245_310_114  # any number, the same in every process of a run
-LONG_FOLDERS = frozenset({"journeys", "faults"})
+LONG_FOLDERS = ("tests/journeys/", "tests/faults/")
 BROKER_LOGIN = Login(name="suiden", password=secrets.token_urlsafe(12), is_service=True)
 
 server_key = pytest.StashKey[EmbeddedPostgres]()
@@ -66,25 +67,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         drop_template(os.environ[DATABASE_VARIABLE], template_name(config))
 
 
-@pytest.hookimpl(tryfirst=True)
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by folder and by what is used, so that no test of the servers is left out where they are exchanged.
-
-    What starts the whole utility runs first and one after the other: on two processors the rest goes on beside it.
-    """
-    items.sort(key=lambda item: not LONG_FOLDERS.intersection(item.path.relative_to(ROOT / "tests").parts[:1]))
+    """Mark by folder and by what is used, so that no test of the servers is left out where they are exchanged."""
     for item in items:
         folders = item.path.relative_to(ROOT / "tests").parts[:-1]
         used = set(getattr(item, "fixturenames", ()))
-        if LONG_FOLDERS.intersection(folders[:1]):
-            item.add_marker(pytest.mark.xdist_group("whole utility"))
         if folders[:1] == ("journeys",):
             item.add_marker("journey")
         if folders[:1] == ("integration",) or used & {"database_server", "database_url", "conn"}:
             item.add_marker("store")
         if folders[:2] == ("integration", "ingest_gateway") or "broker_url" in used:
             item.add_marker("gateway")
+
+
+class LongTestsTogether(LoadScopeScheduling):
+    """What starts the whole utility runs first, one after the other in one process; the rest goes on beside it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "whole utility" if nodeid.startswith(LONG_FOLDERS) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return LongTestsTogether(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
