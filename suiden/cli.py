@@ -230,11 +230,19 @@ def swell(transformer: Transformer) -> None:
 
 def _admin_password(given: str, *, file: Path | None) -> str:
     """Take the password from where it was given, and ask for it where it was not."""
+    from suiden.errors import NotPossibleHere
     from suiden.whole_files import read_secret
 
     if file is not None:
         return read_secret(file)
-    return given or typer.prompt("Password of the login `admin`", confirmation_prompt=True, hide_input=True)
+    if given:
+        return given
+    try:
+        return typer.prompt("Password of the login `admin`", confirmation_prompt=True, hide_input=True)
+    except typer.Abort as error:
+        raise NotPossibleHere(
+            "the login `admin` needs a password: set SUIDEN_ADMIN_PASSWORD, give --password-file, or use a terminal"
+        ) from error
 
 
 def _throw(*, kind: "FaultKind", place: str) -> None:

@@ -2,10 +2,19 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from customer_app.live import PAST_KEPT, Hub, Viewer, parse, stream
+
+
+def run_apart(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run in a thread of its own: a browser test of the same process keeps a loop in this one."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        beside.submit(lambda: asyncio.run(run())).result()
 
 
 def viewer(*wants: str, utility_id: int = 1) -> Viewer:
@@ -54,7 +63,7 @@ def test_a_viewer_is_woken_by_its_own_keys_only() -> None:
         assert not other.due
         assert not elsewhere.due
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_a_batch_wakes_those_who_view_its_meters() -> None:
@@ -69,7 +78,7 @@ def test_a_batch_wakes_those_who_view_its_meters() -> None:
         assert not other.due
         assert all_of_them.due == {"intake"}
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_a_failing_look_up_leaves_the_other_topics_alive() -> None:
@@ -84,7 +93,7 @@ def test_a_failing_look_up_leaves_the_other_topics_alive() -> None:
         await asyncio.sleep(0)
         assert mine.due == {"bill"}
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_after_a_lost_connection_every_viewer_looks_again() -> None:
@@ -96,7 +105,7 @@ def test_after_a_lost_connection_every_viewer_looks_again() -> None:
         await asyncio.sleep(0)
         assert mine.due == {"bill", "ticket"}
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_what_changed_between_the_page_and_its_stream_is_told_at_once() -> None:
@@ -113,7 +122,7 @@ def test_what_changed_between_the_page_and_its_stream_is_told_at_once() -> None:
         assert mine.due == {"bill"}
         assert not other.due
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 @pytest.mark.parametrize("mark", ["another-3", "gibberish", "{name}-0"])
@@ -128,7 +137,7 @@ def test_a_page_of_another_process_or_of_long_ago_looks_again(mark: str) -> None
         hub.join(mine, after=mark.format(name=name))
         assert mine.due == {"bill", "ticket"}
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_many_changes_at_once_become_one_message_a_topic() -> None:
@@ -141,7 +150,7 @@ def test_many_changes_at_once_become_one_message_a_topic() -> None:
             deliver(hub, "1/bill/account:1", "1/ticket/point:2")
         assert await reading == ["ready", "live-bill", "live-ticket"]
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_the_servers_end_ends_the_stream_at_once() -> None:
@@ -154,7 +163,7 @@ def test_the_servers_end_ends_the_stream_at_once() -> None:
         assert await asyncio.wait_for(reading, timeout=1) == ["ready"]
         assert hub.viewers == 0
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_a_stream_ends_by_itself_so_that_rights_are_checked_again() -> None:
@@ -163,7 +172,7 @@ def test_a_stream_ends_by_itself_so_that_rights_are_checked_again() -> None:
         found = messages(hub, viewer("bill/account:1"), count=99, limit_s=0.05)
         assert await asyncio.wait_for(found, timeout=1) == ["ready"]
 
-    asyncio.run(run())
+    run_apart(run)
 
 
 def test_a_thousand_viewers_are_woken_together() -> None:
@@ -175,4 +184,4 @@ def test_a_thousand_viewers_are_woken_together() -> None:
         deliver(hub, "1/bill/account:1")
         assert await asyncio.wait_for(asyncio.gather(*reading), timeout=5) == [["ready", "live-bill"]] * 1000
 
-    asyncio.run(run())
+    run_apart(run)
