@@ -29,7 +29,7 @@ SQL_ELSEWHERE = {"suiden/embedded/postgres.py"}  # creates the database, before 
 
 SQL_CLOCK = re.compile(r"\b(now\(\)|current_timestamp|current_date|clock_timestamp\(\))", re.IGNORECASE)
 # Written in two halves, so that this file passes its own test.
-REGISTRIES = re.compile("|".join(["pypi" + r"\.org", "pythonhosted" + r"\.org", "registry" + r"\.npmjs"]))
+REGISTRIES = re.compile("|".join(["pypi" + r"\.org", "python" + r"hosted\.org", "registry" + r"\.npmjs"]))
 LOCAL_PATHS = re.compile(r"(?<![\w.-])/(?:" + "|".join(["ro" + "ot", "wo" + "rk", "ho" + r"me/\w+"]) + r")/")
 
 
