@@ -209,7 +209,7 @@ def venv_serves():
 def install_packages(progress):
     lock = ROOT / "requirements.lock"
     total = len(re.findall(r"(?m)^[a-z0-9].*==", lock.read_text()))
-    progress.line("installing %d pinned packages, hashes checked (about 250 MB the first time)" % total)
+    progress.line("installing %d pinned packages, hashes checked (about 325 MB the first time)" % total)
     binary = ["--only-binary", ":all:"]
     if os.uname().machine != "x86_64":
         binary += ["--no-binary", "wntr"]  # it publishes no other Linux builds, and is built here

@@ -25,6 +25,7 @@ from kernel import clock, migrate
 from suiden import founding
 from suiden.embedded.access import Login
 from suiden.embedded.broker import EmbeddedBroker
+from suiden.embedded.ports import free_port
 from suiden.embedded.postgres import EmbeddedPostgres
 from suiden.errors import NotPossibleHere
 from suiden.settings import ROOT
@@ -129,7 +130,7 @@ def _start_servers(stack: ExitStack, *, data_dir: Path, say: Say) -> Servers:
 
 
 def _start_processes(supervisor: Supervisor, *, servers: Servers, port: int, data_dir: Path) -> None:
-    card_port, mail_port = _free_port(), _free_port()
+    card_port, mail_port = free_port(), free_port()
     shared = {
         "DATABASE_URL": servers.database_url,
         "MQTT_URL": servers.mqtt_url,
@@ -240,9 +241,3 @@ def _kept_secret(data_dir: Path, name: str) -> str:
     path = folder / name
     write_once(path, secrets.token_urlsafe(24), mode=0o600)
     return read_secret(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -23,6 +23,7 @@ from typing import Any, Self
 from suiden.embedded.access import SENDER_RULES, Login, Rule, write_files
 from suiden.embedded.child import last_lines, start_child, stop_child
 from suiden.embedded.folders import FolderUnusable, fallback_for, is_reachable_by_others, make_own_folder
+from suiden.embedded.ports import free_port
 
 NOBODY_UID = 65534
 START_TIMEOUT_S = 30.0
@@ -108,7 +109,7 @@ class _ChildBroker(ABC):
             raise BrokerUnusable(f"no place for the broker's files: {error}") from error
         self._write_access()
         for _ in range(1 if self._wanted_port else 5):
-            port = self._wanted_port or _free_port()
+            port = self._wanted_port or free_port()
             self._refuse_a_taken_port(port)
             self._process = self._launch(port)
             if self._wait_until_ready(port):
@@ -274,12 +275,6 @@ def find_mosquitto() -> Path | None:
     """Return an installed Mosquitto; it is often in a folder that is not on an ordinary user's PATH."""
     found = shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
     return Path(found) if found else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

