@@ -1,0 +1,1 @@
+"""Trials that try to break the product, each a command of `suiden torture`."""
