@@ -1,0 +1,72 @@
+"""The report of `suiden bench reading`: the run from an empty server to a table of figures."""
+
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from suiden.bench import reading, rig, store
+from suiden.bench.filling import Say
+from suiden.bench.reading import GOAL_MS, Measured, Report
+
+SEED = 20_270_201
+
+
+def run(database_url: str | None, *, readings: int, meters: int, reads: int, say: Say) -> Report:
+    """Fill a database of its own and measure it; the database is gone at the end."""
+    with rig.servers(database_url=database_url) as servers:
+        town, fill_s, roll_up_s = reading.fill(servers.database_url, readings=readings, meters=meters, say=say)
+        measured = reading.measure(servers.database_url, town=town, reads=reads, seed=SEED, say=say)
+        with psycopg.connect(servers.database_url) as conn:
+            tables = store.table_sizes(conn, reading.TABLES)
+        return Report(servers.engine, town.readings, len(town.meter_ids), fill_s, roll_up_s, measured, tuple(tables))
+
+
+def show(report: Report, *, console: Console) -> None:
+    """Print the report."""
+    console.print(
+        f"{report.engine}: {report.readings:,} readings of {report.meters:,} meters; stored in {report.fill_s:.0f} s "
+        f"({report.readings / report.fill_s:,.0f}/s), rolled up in {report.roll_up_s:.0f} s "
+        f"({report.readings / report.roll_up_s:,.0f}/s)"
+    )
+    table = Table("read", "rows", "p50 ms", "p95 ms", "p99 ms", f"goal p95 ≤ {GOAL_MS:.0f} ms", "whole tables read")
+    for one in report.reads:
+        times = [f"{ms:.1f}" for ms in (one.p50_ms, one.p95_ms, one.p99_ms)]
+        met = "met" if one.p95_ms <= GOAL_MS else "missed"
+        table.add_row(one.name, f"{one.rows:,.0f}", *times, met, ", ".join(one.scanned) or "none")
+    console.print(table)
+    for one in report.reads:
+        if not one.is_well:
+            for plan in one.plans:
+                console.print(f"\n{one.name}:\n{plan}", markup=False)
+    sizes = Table("table", "rows", "heap MB", "indexes MB", "bytes a reading")
+    for size in report.tables:
+        total = size.heap + size.indexes
+        megabytes = [f"{part / 1e6:,.1f}" for part in (size.heap, size.indexes)]
+        sizes.add_row(size.table, f"{size.rows:,}", *megabytes, f"{total / report.readings:.1f}")
+    console.print(sizes)
+
+
+def as_json(report: Report) -> list[dict[str, Any]]:
+    """Give the figures of the report, one entry a read and one a table."""
+    head = {"engine": report.engine, "readings": report.readings, "meters": report.meters}
+    entries: list[dict[str, Any]] = [{**head, **_of_read(one)} for one in report.reads]
+    entries += [
+        {**head, "table": size.table, "rows": size.rows, "heap_bytes": size.heap, "index_bytes": size.indexes}
+        for size in report.tables
+    ]
+    return entries
+
+
+def _of_read(one: Measured) -> dict[str, Any]:
+    return {
+        "read": one.name,
+        "reads": one.reads,
+        "rows": one.rows,
+        "p50_ms": one.p50_ms,
+        "p95_ms": one.p95_ms,
+        "p99_ms": one.p99_ms,
+        "goal_ms": GOAL_MS,
+        "whole_tables_read": list(one.scanned),
+    }

@@ -1,0 +1,110 @@
+"""What a benchmark asks the database about itself: plans and sizes."""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection, Cursor, sql
+from psycopg.rows import TupleRow
+
+TOLD_ROWS = 1_000  # a sequential scan of a smaller table is no fault
+
+
+@dataclass(slots=True)
+class Plans:
+    """The plans of the statements that ran: worst time, and tables that were read from end to end."""
+
+    texts: list[str] = field(default_factory=list[str])
+    scanned: set[str] = field(default_factory=set[str])
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """Bytes of one table, with all its parts."""
+
+    table: str
+    heap: int
+    indexes: int
+    rows: int
+
+
+@contextmanager
+def recorded(conn: Connection[TupleRow]) -> Generator[list[tuple[Any, Any]]]:
+    """Note every statement that runs on the connection, with its parameters."""
+    seen: list[tuple[Any, Any]] = []
+
+    class Recorder(Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> "Recorder":
+            seen.append((query, params))
+            return super().execute(query, params, **options)
+
+    before, conn.cursor_factory = conn.cursor_factory, Recorder
+    try:
+        yield seen
+    finally:
+        conn.cursor_factory = before
+
+
+def explain(conn: Connection[TupleRow], statements: list[tuple[Any, Any]], *, large: frozenset[str]) -> Plans:
+    """Run the statements again and look at their plans."""
+    plans = Plans()
+    for query, params in statements:
+        text = query.encode() if isinstance(query, str) else query
+        if not isinstance(text, bytes) or not text.lstrip().upper().startswith((b"SELECT", b"WITH")):
+            continue
+        row = conn.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text, params).fetchone()
+        assert row is not None, "EXPLAIN gives a row"
+        plans.scanned |= {relation for relation in _scanned(row[0][0]["Plan"]) if relation in large}
+        told = conn.execute(b"EXPLAIN (ANALYZE, BUFFERS) " + text, params).fetchall()
+        plans.texts.append("\n".join(line for (line,) in told))
+    return plans
+
+
+def _scanned(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["Node Type"] == "Seq Scan":
+        yield node["Relation Name"]
+    for below in node.get("Plans", ()):
+        yield from _scanned(below)
+
+
+def large_tables(conn: Connection[TupleRow]) -> frozenset[str]:
+    """Name the tables, and parts of tables, that are too large to be read from end to end for a page."""
+    rows = conn.execute(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND reltuples > %(rows)s", {"rows": TOLD_ROWS}
+    ).fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def table_sizes(conn: Connection[TupleRow], tables: list[str]) -> list[TableSize]:
+    """Tell how large tables are, chunks and partitions counted in."""
+    sizes: list[TableSize] = []
+    for table in tables:
+        row = conn.execute(
+            """
+            WITH RECURSIVE part (oid) AS (
+                SELECT %(table)s::regclass::oid
+                UNION ALL
+                SELECT i.inhrelid FROM part JOIN pg_inherits AS i ON i.inhparent = part.oid
+            )
+            SELECT sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint FROM part
+            """,
+            {"table": table},
+        ).fetchone()
+        count = conn.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+        assert row is not None, "an aggregate gives a row"
+        assert count is not None, "an aggregate gives a row"
+        sizes.append(TableSize(table, row[0], row[1], count[0]))
+    return sizes
+
+
+def vacuum(conn: Connection[TupleRow]) -> None:
+    """Let the planner know the tables, and index-only scans their visible pages, as autovacuum would by and by."""
+    conn.execute("VACUUM (ANALYZE)")
+
+
+def written_ahead(conn: Connection[TupleRow]) -> int:
+    """Tell how many bytes of write-ahead log there ever were."""
+    row = conn.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").fetchone()
+    assert row is not None, "the function returns a value"
+    return row[0]

@@ -1,0 +1,83 @@
+"""`suiden bench`: how fast the product is on this machine, measured against what the machine can do."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from suiden.bench.sizes import SizeUnreadable, size
+
+commands = typer.Typer(
+    no_args_is_help=True, help="Measure the product on this machine, beside what the machine can do."
+)
+out = Console(soft_wrap=True, highlight=False)
+SAID_EVERY_S = 5.0
+
+
+def one_size(text: str) -> int:
+    """Read an option that is a size."""
+    try:
+        return size(text)
+    except SizeUnreadable as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SUIDEN_BENCH_DATABASE_URL",
+        help="a server whose login may make databases; without it one is started for the run",
+    ),
+]
+
+
+@commands.command()
+def reading(
+    rows: Annotated[str, typer.Option(help="readings in the store")] = "50M",
+    meters: Annotated[str, typer.Option(help="meters that sent them")] = "100k",
+    reads: Annotated[int, typer.Option(help="how often each read is measured")] = 500,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Read back from a full store: a customer's 13 months, an operator's list, a zone's last day; size on the disk."""
+    from suiden.bench import reading_report
+
+    with _progress() as say:
+        report = reading_report.run(
+            database_url, readings=one_size(rows), meters=one_size(meters), reads=reads, say=say
+        )
+    reading_report.show(report, console=out)
+    if json_file is not None:
+        json_file.write_text(json.dumps(reading_report.as_json(report), indent=2) + "\n")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done: one line that changes on a terminal, elsewhere a line now and then."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        yield _said_now_and_then(console)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda text: progress.update(task, description=text)
+
+
+def _said_now_and_then(console: Console) -> Callable[[str], None]:
+    started_s = time.monotonic()
+    said_s = float("-inf")
+
+    def say(text: str) -> None:
+        nonlocal said_s
+        if time.monotonic() >= said_s + SAID_EVERY_S:
+            said_s = time.monotonic()
+            console.print(f"{said_s - started_s:7.1f} s  {text}")
+
+    return say
