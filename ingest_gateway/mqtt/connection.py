@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 
-import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import MQTTErrorCode
 
-from ingest_gateway.mqtt.buffer import Buffer, Received
+from ingest_gateway.mqtt.buffer import Buffer, Delivery
+from ingest_gateway.mqtt.frames import Frames
 from ingest_gateway.mqtt.link import BrokerAddress, Link, LinkOptions, NotConnected, Protocol
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ class Connection:
             self._stop.wait(min(MAX_WAIT_S, MIN_WAIT_S * 2**failures) * random.uniform(0.5, 1.0) if failures else 0.05)
 
     def _open(self) -> Link:
-        link = Link(address=self._address, options=self._options, protocol=self._protocols[0], on_message=self._receive)
+        link = Link(address=self._address, options=self._options, protocol=self._protocols[0], on_frames=self._receive)
         self.link = link
         self.overflowed = False
         try:
@@ -116,25 +116,19 @@ class Connection:
         if dropped:
             log.info("mqtt.dropped_unacknowledged", messages=dropped)
 
-    def _receive(self, link: Link, message: paho.MQTTMessage) -> None:
-        """Put one message into the buffer; where there is no room it stays un-acknowledged, and we reconnect later."""
+    def _receive(self, link: Link, frames: Frames) -> None:
+        """Put what came into the buffer; where there is no room it stays un-acknowledged, and we reconnect later."""
         if self.overflowed:
             return
-        received = Received(
+        delivery = Delivery(
             link=link,
-            message_id=message.mid if message.qos else 0,
-            topic=_topic(message),
-            payload=bytes(message.payload),
-            is_redelivered=message.dup,
+            message_ids=frames.message_ids,
+            topics=frames.topics,
+            payloads=frames.payloads,
+            payload_bytes=frames.payload_bytes,
+            is_redelivered=frames.is_redelivered,
             received_s=time.monotonic(),
         )
-        if not self._buffer.put(received, timeout_s=PUT_TIMEOUT_S):
+        if not self._buffer.put(delivery, timeout_s=PUT_TIMEOUT_S):
             self.overflowed = True
             log.warning("mqtt.buffer_full", messages=self._buffer.messages, bytes=self._buffer.bytes)
-
-
-def _topic(message: paho.MQTTMessage) -> str:
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return "(a topic that is not UTF-8)"

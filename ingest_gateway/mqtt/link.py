@@ -13,6 +13,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from ingest_gateway.mqtt.client import FrameClient, can_read_frames
+from ingest_gateway.mqtt.frames import Frames, publication
+
 log = structlog.get_logger()
 
 Protocol = Literal["5", "3.1.1"]
@@ -68,16 +71,17 @@ class LinkOptions:
     receive_maximum: int
     session_expiry_s: int
     keepalive_s: int
+    plain_paho: bool = False  # paho as it comes, slower: for a release of it that was not looked at
 
 
-OnMessage = Callable[["Link", paho.MQTTMessage], None]
+OnFrames = Callable[["Link", Frames], None]
 
 
 class Link:
     """A connection, run by one thread; others acknowledge and publish on it."""
 
     def __init__(
-        self, *, address: BrokerAddress, options: LinkOptions, protocol: Protocol, on_message: OnMessage
+        self, *, address: BrokerAddress, options: LinkOptions, protocol: Protocol, on_frames: OnFrames
     ) -> None:
         self._address = address
         self._options = options
@@ -88,15 +92,9 @@ class Link:
         self.was_answered = False  # something listens at the address
         self.closed = False
         self.looped_s = time.monotonic()
-        is_v5 = protocol == "5"
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=options.client_id,
-            clean_session=None if is_v5 else False,
-            protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
-            manual_ack=True,
-            reconnect_on_failure=False,
-        )
+        self._is_v5 = protocol == "5"
+        self._on_frames = on_frames
+        self._client = self._new_client()
         client = self._client
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(65_535)
@@ -107,7 +105,7 @@ class Link:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = lambda _client, _userdata, message: on_message(self, message)
+        client.on_message = self._on_message
         # Says that another thread's packets are written by the loop alone: two writers would mix theirs.
         client.on_socket_register_write = _leave_it_to_the_loop
 
@@ -157,6 +155,9 @@ class Link:
         """Tell the broker that messages of this connection are durable; nothing happens if it is gone."""
         if self.closed:
             return
+        if isinstance(self._client, FrameClient):
+            self._client.acknowledge(message_ids)
+            return
         for message_id in message_ids:
             self._client.ack(message_id, 1)
 
@@ -165,6 +166,50 @@ class Link:
         if not self.is_up:
             return False
         return self._client.publish(topic, payload, qos=qos).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish_all(self, messages: list[tuple[str, bytes]]) -> bool:
+        """Send messages, by topic and payload, of quality 0; False if the connection is gone."""
+        if not self.is_up:
+            return False
+        if not isinstance(self._client, FrameClient):
+            return all(self.publish(topic=topic, payload=payload, qos=0) for topic, payload in messages)
+        self._client.send_packets(
+            b"".join(
+                [publication(topic=topic.encode(), payload=payload, is_v5=self._is_v5) for topic, payload in messages]
+            )
+        )
+        return True
+
+    def _new_client(self) -> paho.Client:
+        options: dict[str, Any] = {
+            "client_id": self._options.client_id,
+            "clean_session": None if self._is_v5 else False,
+            "protocol": MQTTProtocolVersion.MQTTv5 if self._is_v5 else MQTTProtocolVersion.MQTTv311,
+            "manual_ack": True,
+            "reconnect_on_failure": False,
+        }
+        if self._options.plain_paho or not can_read_frames():
+            return paho.Client(CallbackAPIVersion.VERSION2, **options)
+        return FrameClient(
+            CallbackAPIVersion.VERSION2,
+            on_frames=lambda frames: self._on_frames(self, frames),
+            is_v5=self._is_v5,
+            **options,
+        )
+
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        """Take what paho read by itself."""
+        payload = bytes(message.payload)
+        self._on_frames(
+            self,
+            Frames(
+                message_ids=[message.mid if message.qos else 0],
+                topics=[message._topic],  # noqa: SLF001 - as bytes: it need not be UTF-8
+                payloads=[payload],
+                payload_bytes=len(payload),
+                is_redelivered=message.dup,
+            ),
+        )
 
     def _connect(self) -> None:
         address, options = self._address, self._options
