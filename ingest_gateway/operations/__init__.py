@@ -1,6 +1,8 @@
 """What others ask to be written here; each module offers its names through this one."""
 
+from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
+from ingest_gateway.domain.decoders import DEFAULT_BRIDGES
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
 from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
 from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
@@ -11,6 +13,8 @@ from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, 
 from ingest_gateway.store.rejects import RejectUnknown
 
 __all__ = [
+    "DEFAULT_BRIDGES",
+    "BridgeSetting",
     "Command",
     "CommandExpired",
     "EntryOutcome",
