@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_gateway.operations import DEFAULT_BRIDGES, BridgeSetting
+
 Surface = Literal["all", "customer", "staff", "handheld"]
 
 
@@ -48,4 +50,9 @@ class WebSettings(BaseSettings):
         validation_alias="SUIDEN_STREAM_LIMIT_S",
         gt=0,
         description="Seconds after which a live stream ends: the browser asks again, and its rights are checked again",
+    )
+    bridges: BridgeSetting = Field(
+        default=dict(DEFAULT_BRIDGES),
+        validation_alias="SUIDEN_GATEWAY_BRIDGES",
+        description="What the gateway is told of who speaks; a replay of refused messages needs the same",
     )

@@ -3,7 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ingest_gateway.domain.decoders import SUBSCRIPTIONS
+from ingest_gateway.bridges import BridgeSetting
+from ingest_gateway.domain import decoders
 
 
 class GatewaySettings(BaseSettings):
@@ -11,13 +12,14 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SUIDEN_GATEWAY_", frozen=True, extra="ignore")
 
+    bridges: BridgeSetting = Field(
+        default=dict(decoders.DEFAULT_BRIDGES),
+        description="for formats whose topics name neither: the utility and the registered sender that speaks",
+    )
     subscriptions: tuple[str, ...] = Field(
-        default=SUBSCRIPTIONS, description="topics to subscribe to; what no decoder knows is refused with the reason"
+        default_factory=lambda known: decoders.subscriptions(known.get("bridges", {})),
+        description="topics to subscribe to; what no decoder knows is refused with the reason",
     )
-    wmbus_utility: str = Field(
-        default="hinode", description="code of the utility that wmbusmeters' telegrams belong to"
-    )
-    wmbus_sender: str = Field(default="wmbus-bridge", description="registered sender that speaks for wmbusmeters")
     max_message_bytes: int = Field(default=262_144, gt=0, description="a longer message is refused as too_large")
     max_age_days: int = Field(default=800, gt=0, description="an older reading is refused as too_old")
     batch_messages: int = Field(default=1_000, gt=0, description="messages in one batch, at most")
@@ -38,3 +40,8 @@ class GatewaySettings(BaseSettings):
     metrics_port: int | None = Field(
         default=None, description="port for /metrics, /healthz and /readyz on this machine; none is opened without it"
     )
+
+    @property
+    def wmbus_sender(self) -> str:
+        """The sender that speaks for wmbusmeters, if any does."""
+        return self.bridges["wmbusmeters"].sender if "wmbusmeters" in self.bridges else ""

@@ -17,7 +17,6 @@ from psycopg_pool import PoolTimeout
 
 from ingest_gateway.books import Books
 from ingest_gateway.domain import decoders
-from ingest_gateway.domain.decoders import Bridge
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sequence import Ack
 from ingest_gateway.domain.sorting import Refusal
@@ -60,7 +59,7 @@ class Writer:
         self._settings = settings
         self._stop = stop
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
-        self._wmbus = Bridge(utility=settings.wmbus_utility, sender=settings.wmbus_sender)
+        self._bridges = settings.bridges
         self._baselines: dict[int, dict[int, Baseline | None]] = {}
         self._baselines_read_s = time.monotonic()
         self._busy: tuple[float, Connection[TupleRow]] | None = None
@@ -143,7 +142,7 @@ class Writer:
                 telegram = decoders.decode(
                     topic=received.topic,
                     payload=received.payload,
-                    wmbus=self._wmbus,
+                    bridges=self._bridges,
                     max_bytes=self._settings.max_message_bytes,
                 )
                 groups.setdefault(telegram.utility, []).append((received, telegram))
@@ -152,7 +151,7 @@ class Writer:
                 if not isinstance(error, Refused):
                     log.error("intake.decoder_failed", topic=received.topic, exc_info=error)
                     error = Refused("malformed", f"the decoder failed: {type(error).__name__}")
-                code = decoders.utility_of_topic(received.topic, wmbus=self._wmbus)
+                code = decoders.utility_of_topic(received.topic, bridges=self._bridges)
                 groups.setdefault(code, []).append((received, error))
         return groups
 

@@ -18,13 +18,14 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import TupleRow
 
 from ingest_gateway import operations as ingest
+from ingest_gateway.invariants import INVARIANTS as INGEST_INVARIANTS
 from kernel import events, heartbeat, invariants
 from kernel.clock import Clock, ClockNotSet, UtilityClock, wall_now
 from kernel.database import Pool, Scope, open_pool, transaction
 from kernel.jobs import Job, forget_ticks, run_forever
 from kernel.period import local_date
 from rating_engine import operations as rating
-from rating_engine.invariants import INVARIANTS
+from rating_engine.invariants import INVARIANTS as RATING_INVARIANTS
 from rating_engine.jobs import bills as bill_jobs
 from registry import jobs as registry_jobs
 from registry import queries as registry_queries
@@ -40,6 +41,7 @@ log = structlog.get_logger()
 ACTOR = "scheduler"
 EVENTS_KEPT = 50_000
 DEBIT_DAYS_AHEAD = 3
+INVARIANTS = (*INGEST_INVARIANTS, *RATING_INVARIANTS)
 ATTEMPTS = 3  # of a piece of work that another transaction got in the way of
 BEAT_S = 2.0
 RETRY_S = 1.0
@@ -102,7 +104,7 @@ def jobs(office: Office) -> list[Job]:
         _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
-        _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
+        _job("ingest.forget-rejected", "*/15 * * * *", lambda _: forget_rejected(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
 
@@ -211,12 +213,13 @@ def forget(office: Office) -> None:
 
 
 def forget_rejected(office: Office) -> None:
-    """Delete refused messages that are old, and the oldest of a utility that has too many."""
+    """Delete refused messages that are old, and of a utility that has too many; what goes stays counted."""
     with office.pool.connection() as conn:
         ingest.forget_rejected(
             conn,
             last_before=office.clock.now() - timedelta(days=office.retention.rejected_days),
             keep=office.retention.rejected_messages,
+            keep_bytes=office.retention.rejected_bytes,
         )
 
 

@@ -63,7 +63,12 @@ class RetentionSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="SUIDEN_KEEP_")
 
     rejected_days: int = Field(default=90, gt=0, description="days that a refused message is kept after it last came")
-    rejected_messages: int = Field(default=5_000, gt=0, description="refused messages kept of one utility, at most")
+    rejected_messages: int = Field(
+        default=5_000, gt=0, le=20_000, description="refused messages kept of one utility, at most"
+    )
+    rejected_bytes: int = Field(
+        default=64 * 2**20, gt=0, le=256 * 2**20, description="bytes of refused messages kept of one utility, at most"
+    )
     job_days: int = Field(default=400, gt=0, description="days that it is remembered when a timed job ran")
 
 

@@ -150,6 +150,7 @@ def replay(
             utility_id=visit.utility_id,
             reject_id=reject_id,
             accept_backwards=accept_backwards,
+            bridges=visit.services.settings.bridges,
             at=visit.now,
         )
     except ingest_operations.NotReplayable as error:

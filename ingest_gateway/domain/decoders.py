@@ -1,61 +1,92 @@
 """The table of decoders: which topic is read how. A new format is one decoder and one line here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from ingest_gateway.domain import suiden_json, wmbus_json
 from ingest_gateway.domain.wire import Refused, Telegram
 
 MAX_TOPIC_CHARACTERS = 500
-
-
-class Decode(Protocol):
-    """Reads a payload; raises Refused with the reason if it cannot."""
-
-    def __call__(self, *, topic: str, payload: bytes, utility: str, sender: str) -> Telegram: ...
+NAMED_IN_TOPIC = "+"
 
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """For whom and as which sender speaks a source whose topics name neither."""
+    """For whom and as which sender speaks a source whose topics name neither.
 
-    utility: str
-    sender: str
+    The sender `+` is the device that the topic names. `zone` holds for times that name none.
+    """
+
+    utility: str = ""
+    sender: str = ""
+    zone: ZoneInfo | None = None
+
+
+Bridges = Mapping[str, Bridge]  # by the name of the format
+
+DEFAULT_BRIDGES: Bridges = {"wmbusmeters": Bridge(utility="hinode", sender="wmbus-bridge")}
+_NOBODY = Bridge()
+
+# Reads a payload; raises Refused with the reason if it cannot.
+Decode = Callable[[str, bytes, Bridge], Telegram]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: what to subscribe to, how to tell it by its topic, who speaks, how to read it."""
+    """One format: what to subscribe to, how to tell it by its topic, how to read it.
+
+    `device_level` is the level of the topic that names the device, of a format that needs a bridge to say who speaks.
+    """
 
     name: str
-    subscription: str
+    subscriptions: tuple[str, ...]
     owns: Callable[[list[str]], bool]
-    speaker: Callable[[list[str], Bridge], Bridge]
     decode: Decode
+    device_level: int | None = None
+
+    def speaker(self, levels: list[str], bridges: Bridges) -> Bridge | None:
+        """Tell who speaks: the topic does, or the bridge; None where neither is set."""
+        bridge = bridges.get(self.name)
+        if self.device_level is None:
+            return Bridge(levels[2], levels[3], None if bridge is None else bridge.zone)
+        if bridge is not None and bridge.sender == NAMED_IN_TOPIC:
+            return Bridge(bridge.utility, levels[self.device_level], bridge.zone)
+        return bridge
+
+
+def _suiden_json(topic: str, payload: bytes, speaker: Bridge) -> Telegram:
+    return suiden_json.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
+
+
+def _wmbusmeters(topic: str, payload: bytes, speaker: Bridge) -> Telegram:
+    return wmbus_json.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
 
 
 FORMATS = (
     Format(
-        name="suiden JSON 1",
-        subscription="suiden/+/+/+/up",
+        name="suiden-json",
+        subscriptions=("suiden/+/+/+/up",),
         owns=lambda levels: len(levels) == 5 and levels[:2] == ["suiden", "v1"] and levels[4] == "up",
-        speaker=lambda levels, _: Bridge(utility=levels[2], sender=levels[3]),
-        decode=suiden_json.decode,
+        decode=_suiden_json,
     ),
     Format(
-        name="wmbusmeters JSON",
-        subscription="wmbusmeters/#",
-        owns=lambda levels: levels[0] == "wmbusmeters",
-        speaker=lambda _, bridge: bridge,
-        decode=wmbus_json.decode,
+        name="wmbusmeters",
+        subscriptions=("wmbusmeters/#",),
+        owns=lambda levels: levels[0] == "wmbusmeters" and len(levels) > 1,
+        decode=_wmbusmeters,
+        device_level=1,
     ),
 )
 
-SUBSCRIPTIONS = tuple(known.subscription for known in FORMATS)
+
+def subscriptions(bridges: Bridges) -> tuple[str, ...]:
+    """List the topics to subscribe to: of the formats that name their sender, and of those that a bridge is set for."""
+    used = [known for known in FORMATS if known.device_level is None or known.name in bridges]
+    return tuple(topic for known in used for topic in known.subscriptions)
 
 
-def decode(*, topic: str, payload: bytes, wmbus: Bridge, max_bytes: int) -> Telegram:
+def decode(*, topic: str, payload: bytes, bridges: Bridges, max_bytes: int) -> Telegram:
     """Read a message by the format that owns its topic.
 
     :raises Refused: if no format does, or it cannot be read
@@ -65,19 +96,21 @@ def decode(*, topic: str, payload: bytes, wmbus: Bridge, max_bytes: int) -> Tele
     levels = topic.split("/")
     for known in FORMATS:
         if known.owns(levels):
+            speaker = known.speaker(levels, bridges)
+            if speaker is None:
+                raise Refused("unknown_topic", f"no bridge is set for {known.name}: see SUIDEN_GATEWAY_BRIDGES")
             if len(payload) > max_bytes:
                 raise Refused("too_large", f"{len(payload)} bytes; at most {max_bytes} are read")
-            speaker = known.speaker(levels, wmbus)
-            return known.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
-    if levels[0] == "suiden" and len(levels) == 5 and levels[4] == "up":
+            return known.decode(topic, payload, speaker)
+    if levels[0] == "suiden" and len(levels) >= 5 and levels[4] == "up":
         raise Refused("unknown_format", f"no decoder for version {levels[1][:20]!r} of suiden messages")
     raise Refused("unknown_topic", "no decoder knows this topic")
 
 
-def utility_of_topic(topic: str, *, wmbus: Bridge) -> str | None:
+def utility_of_topic(topic: str, *, bridges: Bridges) -> str | None:
     """Tell which utility a topic names, to keep with what is refused."""
     levels = topic.split("/")
     for known in FORMATS:
         if known.owns(levels):
-            return known.speaker(levels, wmbus).utility
-    return levels[2] if levels[0] == "suiden" and len(levels) == 5 else None
+            return (known.speaker(levels, bridges) or _NOBODY).utility or None
+    return levels[2] if levels[0] == "suiden" and len(levels) >= 5 else None

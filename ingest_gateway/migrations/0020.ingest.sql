@@ -14,6 +14,22 @@ CREATE TABLE intake_batch (
     PRIMARY KEY (utility_id, batch_id)
 );
 CREATE SEQUENCE intake_batch_id;
+-- Batches come in the order of time, so a few pages of this index lead to a day's.
+CREATE INDEX intake_batch_received ON intake_batch USING brin (received_at) WITH (pages_per_range = 16);
+
+-- What became of readings, added up in the transaction that decided it: received = stored + duplicates + rejected.
+-- One row for each day and worker, so that no two workers wait for one another.
+CREATE TABLE intake_count (
+    utility_id integer NOT NULL,         -- 0: messages that name no utility of ours
+    day date NOT NULL,                   -- of the commit, by utility time in UTC
+    source text NOT NULL CHECK (source IN ('mqtt', 'handheld', 'file', 'history')),
+    worker text NOT NULL,                -- what took them in, such as suiden-gateway or web
+    received bigint NOT NULL DEFAULT 0,
+    stored bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (utility_id, day, source, worker)
+) WITH (fillfactor = 50);
 
 -- As the meter counts it: the register is an integer in the meter's least digit (unit and scale stand on the meter).
 -- No foreign keys: the gateway maps to known meters before COPY, and a hypertable takes rows faster without.
@@ -146,6 +162,38 @@ CREATE TABLE rejected_message (
 );
 CREATE INDEX rejected_message_last ON rejected_message (last_at);
 
+-- What had to go from there to keep it bounded, so that nothing refused is ever uncounted.
+CREATE TABLE rejected_dropped (
+    utility_id integer NOT NULL,         -- 0: messages that name no utility of ours
+    reason text NOT NULL,
+    messages bigint NOT NULL,
+    readings bigint NOT NULL,
+    bytes bigint NOT NULL,
+    last_at timestamptz NOT NULL,        -- utility time when the newest of them last came
+    PRIMARY KEY (utility_id, reason)
+);
+
+-- A file of readings that was taken in; the same bytes are taken in once.
+CREATE TABLE imported_file (
+    utility_id integer NOT NULL REFERENCES utility,
+    file_id bigint GENERATED ALWAYS AS IDENTITY,
+    file_hash bytea NOT NULL CHECK (length(file_hash) = 32),  -- SHA-256 of its bytes
+    name text NOT NULL,
+    format text NOT NULL CHECK (format IN ('csv', 'xlsx', 'cmep')),
+    bytes bigint NOT NULL,
+    imported_by text NOT NULL,
+    imported_at timestamptz NOT NULL,    -- utility time
+    received integer NOT NULL,
+    stored integer NOT NULL,
+    duplicates integer NOT NULL,
+    rejected integer NOT NULL,
+    reasons jsonb NOT NULL,              -- refused readings by reason
+    left_out jsonb NOT NULL,             -- what is no reading of a register, by what it is
+    CHECK (received = stored + duplicates + rejected),
+    PRIMARY KEY (utility_id, file_id),
+    UNIQUE (utility_id, file_hash)
+);
+
 -- Orders to a valve or relay. The id increases and is what the meter compares; unknown is a state.
 CREATE TABLE meter_command (
     utility_id integer NOT NULL,
@@ -228,6 +276,7 @@ CREATE TABLE handheld_entry (
 
 CALL append_only('reading_revision');
 CALL append_only('handheld_entry');
+CALL append_only('imported_file');
 CREATE TRIGGER append_only BEFORE UPDATE ON reading FOR EACH ROW EXECUTE FUNCTION forbid_change();
 
 -- The web stores handheld entries and replayed messages: of its own utility only. After and not before, so that COPY may
@@ -255,7 +304,8 @@ DECLARE
 BEGIN
     FOREACH target IN ARRAY ARRAY[
         'intake_batch', 'reading_revision', 'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence',
-        'meter_command', 'anomaly', 'checker_state', 'checker_parameter', 'handheld_entry', 'rejected_message']
+        'meter_command', 'anomaly', 'checker_state', 'checker_parameter', 'handheld_entry', 'rejected_message',
+        'rejected_dropped', 'intake_count', 'imported_file']
     LOOP
         CALL keep_utilities_apart(target::regclass);
         EXECUTE format('GRANT SELECT ON %I TO suiden_app, suiden_gateway, suiden_worker, suiden_auditor', target);
@@ -263,7 +313,7 @@ BEGIN
     END LOOP;
     FOREACH target IN ARRAY ARRAY[
         'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence', 'meter_command', 'rejected_message',
-        'anomaly', 'checker_state', 'checker_parameter']
+        'anomaly', 'checker_state', 'checker_parameter', 'rejected_dropped', 'intake_count']
     LOOP
         EXECUTE format('GRANT UPDATE ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
     END LOOP;

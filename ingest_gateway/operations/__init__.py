@@ -1,15 +1,20 @@
 """What others ask to be written here; each module offers its names through this one."""
 
+from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
+from ingest_gateway.domain.decoders import DEFAULT_BRIDGES
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
 from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
 from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
-from ingest_gateway.operations.rejects import NotReplayable, Replayed, forget_rejected, replay_reject
+from ingest_gateway.operations.reject_bounds import forget_rejected
+from ingest_gateway.operations.rejects import NotReplayable, Replayed, replay_reject
 from ingest_gateway.operations.revisions import revise_reading
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
 from ingest_gateway.store.rejects import RejectUnknown
 
 __all__ = [
+    "DEFAULT_BRIDGES",
+    "BridgeSetting",
     "Command",
     "CommandExpired",
     "EntryOutcome",

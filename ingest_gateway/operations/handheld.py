@@ -16,7 +16,7 @@ from ingest_gateway.domain.sorting import Refusal
 from ingest_gateway.domain.validation import Limits, Row, check, is_backwards
 from ingest_gateway.domain.wire import Reason, Refused, WireReading, instant_us
 from ingest_gateway.operations.intake import follow_up
-from ingest_gateway.store import handheld, latest, readings, rejects
+from ingest_gateway.store import counts, handheld, latest, readings, rejects
 from kernel import clock
 from registry import queries as registry
 
@@ -75,10 +75,13 @@ class _Taker:
         self._limits = Limits.at(instant_us(now), rate=clock.rate_of(conn))
         self._batch_id = readings.next_batch_id(conn)
         self._stored: list[Row] = []
+        self._taken = 0
+        self._duplicates = 0
         self._refusals: list[Refusal] = []
 
     def take(self, entry: HandheldEntry) -> EntryOutcome:
         """Store one entry, or say why not."""
+        self._taken += 1
         meter = self._book.meters.get(entry.serial)
         if meter is None:
             return self._refuse(entry, "unknown_meter", f"no meter has the serial {entry.serial[:80]!r}")
@@ -91,6 +94,7 @@ class _Taker:
             self._stored.append(row)
             return self._keep(entry, meter=meter, answer=EntryOutcome(entry.entry_id, "stored"))
         if readings.is_register_stored(self._conn, utility_id=utility_id, row=row):
+            self._duplicates += 1
             return self._keep(entry, meter=meter, answer=EntryOutcome(entry.entry_id, "duplicate"))
         detail = "another reading of this meter and instant is stored"
         return self._keep(entry, meter=meter, answer=self._refuse(entry, "conflict", detail))
@@ -108,6 +112,17 @@ class _Taker:
             )
         if self._refusals:
             rejects.keep(self._conn, refusals=self._refusals, at=self._now)
+        counts.add_counts(
+            self._conn,
+            utility_id=self._book.utility_id,
+            source="handheld",
+            worker="web",
+            received=self._taken,
+            stored=len(self._stored),
+            duplicates=self._duplicates,
+            rejected=len(self._refusals),
+            at=self._now,
+        )
 
     def _check(self, entry: HandheldEntry, *, meter: Meter) -> Row:
         row = check(WireReading(at=entry.read_at, register=entry.register), meter=meter, limits=self._limits)

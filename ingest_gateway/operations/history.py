@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.packing import COLUMNS, POSTGRES_EPOCH_US
 from ingest_gateway.domain.wire import from_us
-from ingest_gateway.store import latest, readings
+from ingest_gateway.store import counts, latest, readings
 
 ROWS_AT_ONCE = 100_000
 
@@ -92,6 +92,17 @@ def _load(conn: Connection[TupleRow], *, utility_id: int, block: ReadingBlock, n
         stored=length,
     )
     latest.advance_from(conn, utility_id=utility_id, batch_id=batch_id, meter_ids=meter_ids, received_at=now)
+    counts.add_counts(
+        conn,
+        utility_id=utility_id,
+        source="history",
+        worker="founding",
+        received=length,
+        stored=length,
+        duplicates=0,
+        rejected=0,
+        at=now,
+    )
     return length
 
 

@@ -1,6 +1,6 @@
 """Refused messages, sent through intake again after what stood in their way was mended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import Connection
@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.books import read_book
 from ingest_gateway.domain import decoders
-from ingest_gateway.domain.decoders import Bridge
+from ingest_gateway.domain.decoders import Bridges
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sorting import Sorter
 from ingest_gateway.domain.validation import Baseline, Limits
@@ -39,11 +39,12 @@ def replay_reject(
     reject_id: int,
     accept_backwards: bool,
     at: datetime,
-    wmbus_sender: str = "wmbus-bridge",
+    bridges: Bridges = decoders.DEFAULT_BRIDGES,
 ) -> Replayed:
     """Send one refused message through intake again; twice is harmless.
 
-    `accept_backwards` stores a register that fell, because someone looked and said that it is true.
+    `accept_backwards` stores a register that fell, because someone looked and said that it is true. `bridges` are those
+    that the gateway is set to: they say who spoke; for which utility, the kept message says.
 
     :raises RejectUnknown: if there is no such message
     :raises NotReplayable: if it was too long to be kept whole, came from a handheld, or still cannot be read
@@ -54,9 +55,9 @@ def replay_reject(
             f"message {reject_id} had {kept.payload_bytes} bytes and only {len(kept.payload)} were kept"
         )
     book = _book(conn, utility_id=utility_id)
-    bridge = Bridge(utility=book.code, sender=wmbus_sender)
+    bridges = {name: replace(bridge, utility=book.code) for name, bridge in bridges.items()}
     try:
-        telegram = decoders.decode(topic=kept.topic, payload=kept.payload, wmbus=bridge, max_bytes=len(kept.payload))
+        telegram = decoders.decode(topic=kept.topic, payload=kept.payload, bridges=bridges, max_bytes=len(kept.payload))
     except Refused as error:
         raise NotReplayable(f"message {reject_id} still cannot be read: {error}") from error
     if telegram.utility != book.code:
@@ -69,14 +70,6 @@ def replay_reject(
     taken = write(conn, book=book, batch=sorter.sorted, source="mqtt", staged=None, now=at)
     rejects.mark_replayed(conn, utility_id=utility_id, reject_id=reject_id, at=at)
     return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
-
-
-def forget_rejected(conn: Connection[TupleRow], *, last_before: datetime, keep: int) -> int:
-    """Delete refused messages that last came before, and all but the newest `keep` of each utility; return how many.
-
-    Those that name no utility of ours are bounded alike: anybody on the broker's line can send them.
-    """
-    return rejects.forget(conn, last_before=last_before, keep=keep)
 
 
 def _book(conn: Connection[TupleRow], *, utility_id: int) -> MeterBook:

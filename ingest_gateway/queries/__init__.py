@@ -8,7 +8,16 @@ from ingest_gateway.queries.anomalies import (
     anomaly,
     open_anomalies,
 )
-from ingest_gateway.queries.gateway import GatewayHealth, commands_of_meter, gateway_health, rejected_page
+from ingest_gateway.queries.gateway import (
+    GatewayHealth,
+    commands_of_meter,
+    gateway_health,
+    intake_totals,
+    rejected_dropped,
+    rejected_message,
+    rejected_page,
+    rejected_room,
+)
 from ingest_gateway.queries.local_time import UtilityMissing, zone_of
 from ingest_gateway.queries.telemetry import Landed, landed, latest, latest_page, readings, registers_at
 from ingest_gateway.queries.use import (
@@ -25,11 +34,13 @@ from ingest_gateway.queries.use import (
     zone_pressure,
 )
 from ingest_gateway.store.commands import MeterCommand
+from ingest_gateway.store.counts import IntakeCount
 from ingest_gateway.store.engine import reading_engine
 from ingest_gateway.store.landings import RefusedOfMeter, SenderState
 from ingest_gateway.store.latest import LatestReading, LatestRow
 from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReading
-from ingest_gateway.store.rejects import RejectedMessage
+from ingest_gateway.store.reject_bounds import Dropped, Room
+from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
 from ingest_gateway.store.watching import NewestRegister, meters_of_batches, newest_registers
 
@@ -37,8 +48,10 @@ __all__ = [
     "Anomaly",
     "AnomalyUnknown",
     "DayUse",
+    "Dropped",
     "GatewayHealth",
     "HourUse",
+    "IntakeCount",
     "Landed",
     "LatestReading",
     "LatestRow",
@@ -48,7 +61,9 @@ __all__ = [
     "PointDay",
     "RefusedOfMeter",
     "RegisterAt",
+    "RejectFilter",
     "RejectedMessage",
+    "Room",
     "ScopeMissing",
     "SenderGap",
     "SenderState",
@@ -63,6 +78,7 @@ __all__ = [
     "daily_use_of_point",
     "gateway_health",
     "hourly_use",
+    "intake_totals",
     "landed",
     "latest",
     "latest_page",
@@ -73,7 +89,10 @@ __all__ = [
     "reading_engine",
     "readings",
     "registers_at",
+    "rejected_dropped",
+    "rejected_message",
     "rejected_page",
+    "rejected_room",
     "use_today",
     "zone_of",
     "zone_pressure",

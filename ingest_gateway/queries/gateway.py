@@ -1,6 +1,6 @@
 """How the gateway fares, what it refused, and what became of commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.store import commands, rejects, sequences
+from ingest_gateway.store import commands, counts, reject_bounds, rejects, sequences
 from ingest_gateway.store.commands import MeterCommand
-from ingest_gateway.store.rejects import RejectedMessage
+from ingest_gateway.store.counts import IntakeCount
+from ingest_gateway.store.reject_bounds import Dropped, Room
+from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
 from kernel.heartbeat import heartbeats
 
@@ -39,10 +41,37 @@ def gateway_health(conn: Connection[TupleRow], *, utility_id: int) -> GatewayHea
 
 
 def rejected_page(
-    conn: Connection[TupleRow], *, utility_id: int, before: int | None, limit: int, reason: str | None = None
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    before: int | None,
+    limit: int,
+    reason: str | None = None,
+    chosen: RejectFilter | None = None,
 ) -> list[RejectedMessage]:
     """List refused messages, the last made first; `before` is the last reject_id of the page before."""
-    return rejects.page(conn, utility_id=utility_id, before=before, limit=limit, reason=reason)
+    asked = RejectFilter(reason=reason) if chosen is None else chosen
+    return rejects.page(conn, utility_id=utility_id, before=before, limit=limit, chosen=asked)
+
+
+def rejected_message(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> RejectedMessage:
+    """:raises RejectUnknown: if the utility has none of this number"""
+    return rejects.one(conn, utility_id=utility_id, reject_id=reject_id)
+
+
+def rejected_dropped(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[Dropped]:
+    """List by reason what is no longer kept, because there were too many or they were too old."""
+    return reject_bounds.dropped(conn, utility_id=utility_id)
+
+
+def rejected_room(conn: Connection[TupleRow], *, utility_id: int) -> Room:
+    """Tell how many refused messages are kept, and how many of them wait for somebody."""
+    return reject_bounds.room(conn, utility_id=utility_id)
+
+
+def intake_totals(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[IntakeCount]:
+    """Add up by source what became of all readings that ever came in."""
+    return counts.totals(conn, utility_id=utility_id)
 
 
 def commands_of_meter(

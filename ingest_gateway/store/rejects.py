@@ -9,9 +9,19 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
 from ingest_gateway.domain.sorting import Refusal
+from ingest_gateway.store import reject_bounds
 
 KEPT_BYTES = 65_536
 KEPT_TOPIC_CHARACTERS = 500  # an index holds the topic, and no index row may be longer than 2,704 bytes
+KEPT_AT_ONCE = 2_000
+# A flood of messages that are all refused may not wait for the next turn of the timed job: intake itself keeps to this.
+ROOM_MESSAGES = 20_000
+ROOM_BYTES = 256 * 2**20
+LOOK_FOR_ROOM_EVERY = 5_000
+UNKNOWN = (
+    "this utility has no refused message {reject_id}, or no longer: the oldest go; choose one of the list of refused "
+    "messages"
+)
 
 
 class RejectUnknown(Exception):
@@ -34,39 +44,63 @@ class RejectedMessage:
     replayed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class RejectFilter:
+    """Which refused messages: by reason, by a part of the topic, by when they came; `waiting`: not sent again yet."""
+
+    reason: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    waiting: bool = False
+
+
 def keep(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], at: datetime) -> None:
-    """Keep refused messages; one that was refused before counts on."""
+    """Keep refused messages; one that was refused before counts on. The oldest go where there is no more room."""
     merged: dict[tuple[str, bytes, str], tuple[Refusal, int]] = {}
     for refusal in refusals:
         topic = storable(refusal.topic)[:KEPT_TOPIC_CHARACTERS]
         key = (topic, hashlib.sha256(refusal.payload).digest(), refusal.reason)
         merged[key] = (refusal, refusal.count + (merged[key][1] if key in merged else 0))
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            """
-            INSERT INTO rejected_message AS r (utility_id, topic, payload, payload_bytes, payload_hash, reason, detail,
-                                               first_at, last_at, times)
-            VALUES (%(utility_id)s, %(topic)s, %(payload)s, %(payload_bytes)s, %(payload_hash)s, %(reason)s, %(detail)s,
-                    %(at)s, %(at)s, %(times)s)
-            ON CONFLICT (topic, payload_hash, reason) DO UPDATE
-            SET times = r.times + excluded.times, last_at = greatest(r.last_at, excluded.last_at),
-                detail = excluded.detail, utility_id = coalesce(r.utility_id, excluded.utility_id)
-            """,
-            [
-                {
-                    "utility_id": refusal.utility_id,
-                    "topic": topic,
-                    "payload": refusal.payload[:KEPT_BYTES],
-                    "payload_bytes": len(refusal.payload),
-                    "payload_hash": payload_hash,
-                    "reason": reason,
-                    "detail": storable(refusal.detail)[:1_000],
-                    "at": at,
-                    "times": times,
-                }
-                for (topic, payload_hash, reason), (refusal, times) in sorted(merged.items(), key=lambda item: item[0])
-            ],
-        )
+    in_order = sorted(merged.items(), key=lambda item: item[0])
+    needs_room = False
+    for start in range(0, len(in_order), KEPT_AT_ONCE):
+        needs_room |= _upsert(conn, in_order[start : start + KEPT_AT_ONCE], at=at)
+    if needs_room and reject_bounds.may_drop(conn):
+        reject_bounds.drop(conn, last_before=None, keep=ROOM_MESSAGES, keep_bytes=ROOM_BYTES)
+
+
+def _upsert(
+    conn: Connection[TupleRow], part: Sequence[tuple[tuple[str, bytes, str], tuple[Refusal, int]]], *, at: datetime
+) -> bool:
+    """Write one portion; tell whether it is time to look for room: the numbers of the rows passed a round one."""
+    rows = conn.execute(
+        """
+        INSERT INTO rejected_message AS r (utility_id, topic, payload, payload_bytes, payload_hash, reason, detail,
+                                           first_at, last_at, times)
+        SELECT given.utility_id, given.topic, given.payload, given.payload_bytes, given.payload_hash, given.reason,
+               given.detail, %(at)s, %(at)s, given.times
+        FROM unnest(%(utility_ids)s::integer[], %(topics)s::text[], %(payloads)b::bytea[], %(payload_bytes)s::bigint[],
+                    %(payload_hashes)b::bytea[], %(reasons)s::text[], %(details)s::text[], %(times)s::bigint[])
+             AS given (utility_id, topic, payload, payload_bytes, payload_hash, reason, detail, times)
+        ON CONFLICT (topic, payload_hash, reason) DO UPDATE
+        SET times = r.times + excluded.times, last_at = greatest(r.last_at, excluded.last_at),
+            detail = excluded.detail, utility_id = coalesce(r.utility_id, excluded.utility_id)
+        RETURNING reject_id
+        """,
+        {
+            "at": at,
+            "utility_ids": [refusal.utility_id for _, (refusal, _) in part],
+            "topics": [topic for (topic, _, _), _ in part],
+            "payloads": [refusal.payload[:KEPT_BYTES] for _, (refusal, _) in part],
+            "payload_bytes": [len(refusal.payload) for _, (refusal, _) in part],
+            "payload_hashes": [payload_hash for (_, payload_hash, _), _ in part],
+            "reasons": [reason for (_, _, reason), _ in part],
+            "details": [storable(refusal.detail)[:1_000] for _, (refusal, _) in part],
+            "times": [times for _, (_, times) in part],
+        },
+    ).fetchall()
+    return any(reject_id % LOOK_FOR_ROOM_EVERY == 0 for (reject_id,) in rows)
 
 
 def storable(text: str) -> str:
@@ -75,7 +109,7 @@ def storable(text: str) -> str:
 
 
 def page(
-    conn: Connection[TupleRow], *, utility_id: int, before: int | None, limit: int, reason: str | None
+    conn: Connection[TupleRow], *, utility_id: int, before: int | None, limit: int, chosen: RejectFilter
 ) -> list[RejectedMessage]:
     """List refused messages, the last made first."""
     with conn.cursor(row_factory=class_row(RejectedMessage)) as cursor:
@@ -85,10 +119,38 @@ def page(
             FROM rejected_message
             WHERE utility_id = %(utility_id)s AND (%(before)s::bigint IS NULL OR reject_id < %(before)s)
               AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+              AND (%(topic)s::text IS NULL OR strpos(topic, %(topic)s) > 0)
+              AND (%(since)s::timestamptz IS NULL OR last_at >= %(since)s)
+              AND (%(until)s::timestamptz IS NULL OR first_at < %(until)s)
+              AND NOT (%(waiting)s AND replayed_at IS NOT NULL)
             ORDER BY reject_id DESC LIMIT %(limit)s
             """,
-            {"utility_id": utility_id, "before": before, "limit": limit, "reason": reason},
+            {
+                "utility_id": utility_id,
+                "before": before,
+                "limit": limit,
+                "reason": chosen.reason,
+                "topic": None if chosen.topic is None else storable(chosen.topic),
+                "since": chosen.since,
+                "until": chosen.until,
+                "waiting": chosen.waiting,
+            },
         ).fetchall()
+
+
+def one(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> RejectedMessage:
+    """:raises RejectUnknown: if the utility has none of this number"""
+    with conn.cursor(row_factory=class_row(RejectedMessage)) as cursor:
+        found = cursor.execute(
+            """
+            SELECT reject_id, topic, payload, payload_bytes, reason, detail, first_at, last_at, times, replayed_at
+            FROM rejected_message WHERE utility_id = %(utility_id)s AND reject_id = %(reject_id)s
+            """,
+            {"utility_id": utility_id, "reject_id": reject_id},
+        ).fetchone()
+    if found is None:
+        raise RejectUnknown(UNKNOWN.format(reject_id=reject_id))
+    return found
 
 
 def lock(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> RejectedMessage:
@@ -105,9 +167,7 @@ def lock(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> Reje
             {"utility_id": utility_id, "reject_id": reject_id},
         ).fetchone()
     if found is None:
-        raise RejectUnknown(
-            f"this utility has no refused message {reject_id}; choose one of the list of refused messages"
-        )
+        raise RejectUnknown(UNKNOWN.format(reject_id=reject_id))
     return found
 
 
@@ -131,18 +191,3 @@ def counts(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, int]:
         {"utility_id": utility_id},
     ).fetchall()
     return dict(rows)
-
-
-def forget(conn: Connection[TupleRow], *, last_before: datetime, keep: int) -> int:
-    """Delete what last came before, and all but the newest of each utility; return how many."""
-    return conn.execute(
-        """
-        DELETE FROM rejected_message USING (
-            SELECT reject_id, row_number() OVER (PARTITION BY utility_id ORDER BY last_at DESC, reject_id DESC) AS place
-            FROM rejected_message
-        ) AS ranked
-        WHERE ranked.reject_id = rejected_message.reject_id
-          AND (ranked.place > %(keep)s OR rejected_message.last_at < %(last_before)s)
-        """,
-        {"last_before": last_before, "keep": keep},
-    ).rowcount

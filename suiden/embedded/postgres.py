@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -76,11 +76,16 @@ class EmbeddedPostgres:
         data_dir: Path,
         port: int | None = None,
         durable: bool = True,
+        settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = _say_nothing,
     ) -> None:
-        """Take the folder that keeps the cluster, its log and its password. `port` None: any free one."""
+        """Take the folder that keeps the cluster, its log and its password. `port` None: any free one.
+
+        `settings` are the server's own, by name, over those that suit a laptop.
+        """
         self._folder = data_dir.absolute()
         self._wanted_port = port
+        self._settings = SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings or {})
         self._durable = durable
         self._say = say
         self._uid = NOBODY_UID if os.geteuid() == 0 else None
@@ -262,9 +267,8 @@ class EmbeddedPostgres:
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT_BYTES:
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
-        settings = SETTINGS | ({} if self._durable else NOT_DURABLE)
         command = [self._program("postgres"), "-D", str(self._cluster), "-p", str(port)]
-        for name, setting in settings.items():
+        for name, setting in self._settings.items():
             command += ["-c", f"{name}={setting}"]
         return start_child(
             command=command,

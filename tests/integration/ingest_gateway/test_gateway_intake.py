@@ -105,10 +105,10 @@ def test_a_message_that_no_table_or_decoder_was_made_for_does_not_keep_the_other
 ) -> None:
     decode = decoders.decode
 
-    def stumbling(*, topic: str, payload: bytes, wmbus: decoders.Bridge, max_bytes: int) -> Telegram:
+    def stumbling(*, topic: str, payload: bytes, bridges: decoders.Bridges, max_bytes: int) -> Telegram:
         if payload == b"stumble":
             raise KeyError("something that nobody thought of")
-        return decode(topic=topic, payload=payload, wmbus=wmbus, max_bytes=max_bytes)
+        return decode(topic=topic, payload=payload, bridges=bridges, max_bytes=max_bytes)
 
     monkeypatch.setattr(decoders, "decode", stumbling)
     client.publish("wmbusmeters/" + secrets.token_hex(3_000), {"id": "too long for any index"})

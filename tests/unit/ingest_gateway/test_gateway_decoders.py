@@ -14,7 +14,7 @@ from ingest_gateway.domain import decoders, suiden_json
 from ingest_gateway.domain.decoders import Bridge
 from ingest_gateway.domain.wire import Reason, Refused, Telegram, TotalReading
 
-BRIDGE = Bridge(utility="hinode", sender="wmbus-bridge")
+BRIDGES = {"wmbusmeters": Bridge(utility="hinode", sender="wmbus-bridge")}
 UP = "suiden/v1/hinode/C-1/up"
 WMBUS = "wmbusmeters/house"
 MIGRATION = Path(__file__).resolve().parents[3] / "ingest_gateway" / "migrations" / "0020.ingest.sql"
@@ -54,7 +54,7 @@ likely_telegrams = st.fixed_dictionaries(
 
 
 def decode(topic: str, payload: bytes) -> Telegram:
-    return decoders.decode(topic=topic, payload=payload, wmbus=BRIDGE, max_bytes=262_144)
+    return decoders.decode(topic=topic, payload=payload, bridges=BRIDGES, max_bytes=262_144)
 
 
 def refusal(topic: str, payload: bytes) -> Refused:
