@@ -1,13 +1,15 @@
 """The meters and senders that the gateway knows, read again now and then and when one is missed."""
 
+import threading
 import time
+from collections.abc import Mapping
 
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.meters import Meter, MeterBook, Sender
-from ingest_gateway.domain.wire import Telegram
+from ingest_gateway.trouble import is_away
 from kernel.database import Pool
 from registry import queries as registry
 
@@ -17,42 +19,56 @@ MISS_REFRESH_S = 1.0
 
 
 class Books:
-    """One book for each utility; used by one thread."""
+    """One book for each utility. One thread keeps them fresh (`keep_fresh`), others take what there is."""
 
     def __init__(self, *, pool: Pool, refresh_s: float) -> None:
         self._pool = pool
         self._refresh_s = refresh_s
-        self._books: dict[str, MeterBook] = {}
+        self._books: Mapping[str, MeterBook] | None = None
         self._read_s = float("-inf")
+        self._reading = threading.Lock()
+
+    def now(self) -> Mapping[str, MeterBook]:
+        """Give the books by the utilities' codes; another object when they were read anew."""
+        books = self._books
+        return self._read() if books is None else books
 
     def of(self, utility_code: str) -> MeterBook | None:
         """Give a utility's book, or None if there is no such utility."""
-        refresh_s = self._refresh_s if utility_code in self._books else MISS_REFRESH_S
-        if self._is_older_than(refresh_s):
-            self._read()
-        return self._books.get(utility_code)
-
-    def of_messages(self, utility_code: str, telegrams: list[Telegram]) -> MeterBook | None:
-        """Give the book for a batch; if it names what is not known, the book is read again, once a second at most."""
-        book = self.of(utility_code)
-        if book is not None and self._is_older_than(MISS_REFRESH_S) and not all(_knows(book, one) for one in telegrams):
-            self._read()
-            return self._books.get(utility_code)
+        book = self.now().get(utility_code)
+        if book is None and self.read_again():
+            return self.now().get(utility_code)
         return book
 
     def all(self) -> list[MeterBook]:
         """Give every utility's book."""
-        if self._is_older_than(self._refresh_s):
-            self._read()
-        return list(self._books.values())
+        return list(self.now().values())
 
-    def _is_older_than(self, seconds: float) -> bool:
-        return time.monotonic() - self._read_s > seconds
+    def read_again(self) -> bool:
+        """Read them anew because something is not in them, once a second at most; tell whether that was done."""
+        if time.monotonic() - self._read_s < MISS_REFRESH_S:
+            return False
+        self._read()
+        return True
 
-    def _read(self) -> None:
-        with self._pool.connection() as conn:
-            self._books = read_books(conn)
-        self._read_s = time.monotonic()
+    def keep_fresh(self, *, stop: threading.Event) -> None:
+        """Read them anew now and then until `stop`, so that nobody who needs them waits."""
+        while not stop.wait(self._refresh_s):
+            try:
+                self._read()
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.warning("books.database_away", error=str(error)[:200])
+
+    def _read(self) -> Mapping[str, MeterBook]:
+        with self._reading, self._pool.connection() as conn:
+            books = read_books(conn)
+            for book in books.values():
+                _ = book.table  # made here, and not where messages wait for it
+            self._books = books
+            self._read_s = time.monotonic()
+        return books
 
 
 def read_books(conn: Connection[TupleRow]) -> dict[str, MeterBook]:
@@ -86,13 +102,3 @@ def read_book(conn: Connection[TupleRow], *, utility: registry.Utility) -> Meter
             if sender.active
         },
     )
-
-
-def _knows(book: MeterBook, telegram: Telegram) -> bool:
-    if telegram.sender not in book.senders:
-        return False
-    for reading in telegram.readings:
-        meter = book.meters.get(reading.meter or telegram.sender)
-        if meter is None or telegram.sender not in meter.sender_names:
-            return False
-    return True

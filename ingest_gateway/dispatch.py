@@ -47,6 +47,7 @@ class Dispatcher:
         release_guard: ReleaseGuard,
         monitor: Monitor,
         settings: GatewaySettings,
+        books: Books,
         stop: threading.Event,
     ) -> None:
         self._pool = pool
@@ -56,7 +57,7 @@ class Dispatcher:
         self._monitor = monitor
         self._settings = settings
         self._stop = stop
-        self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
+        self._books = books
         self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
         self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
 

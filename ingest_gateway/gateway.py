@@ -1,5 +1,7 @@
 """The gateway process: readings in, commands out, and a watch on its own threads."""
 
+import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -8,13 +10,18 @@ from typing import Any
 import structlog
 
 from ingest_gateway import probes
+from ingest_gateway.batches import Windows
+from ingest_gateway.books import Books
 from ingest_gateway.commands import ReleaseGuard
 from ingest_gateway.dispatch import Dispatcher
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.mqtt.buffer import Buffer
 from ingest_gateway.mqtt.connection import Connection
 from ingest_gateway.mqtt.link import BrokerAddress, LinkOptions
+from ingest_gateway.own_connection import OwnConnection
+from ingest_gateway.preparer import Preparer, Ready
 from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.settler import Settler
 from ingest_gateway.writer import Writer
 from kernel.clock import Clock, UtilityClock, wall_now
 from kernel.database import Pool, open_pool
@@ -26,6 +33,9 @@ log = structlog.get_logger()
 WATCH_S = 0.25
 BEAT_S = 1.0
 JOIN_S = 10.0
+READY_BATCHES = 1  # beside the one being written and the one being prepared
+# A thread that comes back from the database or the socket is to be let in soon, or they wait for one that computes.
+SWITCH_INTERVAL_S = 0.0005
 
 
 def run(
@@ -47,6 +57,7 @@ def run(
     pool = open_pool(database_url, role="suiden_gateway", process="gateway", max_size=4)
     try:
         gateway = Gateway(
+            database_url=database_url,
             pool=pool,
             address=address,
             client_id=client_id,
@@ -67,6 +78,7 @@ class Gateway:
     def __init__(
         self,
         *,
+        database_url: str,
         pool: Pool,
         address: BrokerAddress,
         client_id: str,
@@ -81,7 +93,11 @@ class Gateway:
         self._stop = stop
         self._settings = settings
         self._clock = clock
-        self._buffer = Buffer(max_messages=settings.buffer_messages, max_bytes=settings.buffer_bytes)
+        self._buffer = Buffer(
+            max_messages=settings.buffer_messages,
+            max_bytes=settings.buffer_bytes,
+            max_age_s=settings.buffer_age_s,
+        )
         self._monitor = Monitor(metrics)
         self._connection = Connection(
             address=address,
@@ -91,12 +107,48 @@ class Gateway:
                 receive_maximum=settings.buffer_messages,
                 session_expiry_s=settings.session_expiry_s,
                 keepalive_s=settings.keepalive_s,
+                plain_paho=settings.plain_mqtt,
             ),
             buffer=self._buffer,
             stop=stop,
         )
+        self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
+        windows, ready = Windows(), queue.Queue[Ready](maxsize=READY_BATCHES)
+        may_begin = threading.Event()
+        self._preparer = Preparer(
+            pool=pool,
+            clock=clock,
+            buffer=self._buffer,
+            books=self._books,
+            windows=windows,
+            ready=ready,
+            may_begin=may_begin,
+            monitor=self._monitor,
+            settings=settings,
+            stop=stop,
+        )
+        self._own = [OwnConnection(database_url, process=name) for name in ("gateway writer", "gateway settler")]
         self._writer = Writer(
-            pool=pool, clock=clock, buffer=self._buffer, monitor=self._monitor, settings=settings, stop=stop
+            connection=self._own[0],
+            ready=ready,
+            forget=self._preparer.forget,
+            windows=windows,
+            monitor=self._monitor,
+            settings=settings,
+            worker=client_id,
+            stop=stop,
+        )
+        self._settler = Settler(
+            connection=self._own[1],
+            line=self._connection,
+            books=self._books,
+            windows=windows,
+            may_begin=may_begin,
+            clock=clock,
+            monitor=self._monitor,
+            settings=settings,
+            worker=client_id,
+            stop=stop,
         )
         self._dispatcher = Dispatcher(
             pool=pool,
@@ -105,9 +157,13 @@ class Gateway:
             release_guard=release_guard,
             monitor=self._monitor,
             settings=settings,
+            books=self._books,
             stop=stop,
         )
         self._threads: dict[str, tuple[Callable[[], None], threading.Thread | None]] = {
+            "books": (lambda: self._books.keep_fresh(stop=stop), None),
+            "settler": (self._settler.run, None),
+            "preparer": (self._preparer.run, None),
             "writer": (self._writer.run, None),
             "commands": (self._dispatcher.run, None),
             "health": (self._beat_until_stop, None),
@@ -115,6 +171,7 @@ class Gateway:
 
     def run(self) -> None:
         """Start the threads and watch them until `stop`."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         server = None
         if self._settings.metrics_port is not None:
             server = probes.serve(
@@ -126,7 +183,8 @@ class Gateway:
         log.info("gateway.started", client_id=self._client_id)
         while not self._stop.wait(WATCH_S):
             self._connection.watch()
-            self._writer.give_up_if_stuck()
+            for own in self._own:
+                own.cut_if_stuck(deadline_s=self._settings.database_deadline_s)
             self._start_dead_threads()
         self._connection.join(JOIN_S)
         for _, thread in self._threads.values():
@@ -175,6 +233,7 @@ class Gateway:
         return {
             **monitor.health(),
             **monitor.rates(),
+            **monitor.waits.percentiles_ms(),
             **gauges,
             "client_id": self._client_id,
             "broker_protocol": link.protocol if link is not None else None,

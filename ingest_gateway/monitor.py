@@ -2,13 +2,18 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from ingest_gateway.operations.intake import Taken
 from kernel.metrics import Metrics
+
+WAIT_STEP_S = 1e-4
+WAIT_BUCKETS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,28 @@ class Totals:
             messages=self.messages + messages,
             batches=self.batches + 1,
         )
+
+
+class Waits:
+    """How long messages took from the socket to their commit, in tenths of a millisecond up to ten seconds."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(WAIT_BUCKETS, dtype=np.int64)
+
+    def add(self, waited_s: float, *, count: int) -> None:
+        self._counts[min(int(waited_s / WAIT_STEP_S), WAIT_BUCKETS - 1)] += count
+
+    def percentiles_ms(self) -> dict[str, float]:
+        """Give the percentiles of all that was added since the last call."""
+        counts, self._counts = self._counts, np.zeros(WAIT_BUCKETS, dtype=np.int64)
+        total = int(counts.sum())
+        if not total:
+            return {}
+        running = np.cumsum(counts)
+        return {
+            name: round(float(np.searchsorted(running, share * total) + 1) * WAIT_STEP_S * 1000, 1)
+            for name, share in (("commit_ms_p50", 0.5), ("commit_ms_p95", 0.95), ("commit_ms_p99", 0.99))
+        }
 
 
 class Monitor:
@@ -62,10 +89,13 @@ class Monitor:
                 ("thread_restarts", "Times that the connection's thread was started anew"),
             )
         }
+        self.waits = Waits()
         self._rated = (time.monotonic(), self.totals)
 
-    def committed(self, taken: Taken, *, messages: int, took_s: float, waited_s: float, at: datetime) -> None:
-        """Count a committed batch."""
+    def committed(
+        self, taken: Taken, *, messages: int, took_s: float, waited: Sequence[tuple[float, int]], at: datetime
+    ) -> None:
+        """Count a committed batch; `waited` says how long its messages took from the socket to here, and how many."""
         with self._lock:
             self.totals = self.totals.plus(taken, messages=messages)
         self.last_commit_at = at
@@ -81,7 +111,10 @@ class Monitor:
             self._rejected.labels(reason).inc(count)
         self._messages.inc(messages)
         self._commit.observe(took_s)
-        self._wait.observe(waited_s)
+        for waited_s, count in waited:
+            self.waits.add(waited_s, count=count)
+        if waited:
+            self._wait.observe(waited[0][0])
 
     @property
     def database_error(self) -> str:

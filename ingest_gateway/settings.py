@@ -22,11 +22,23 @@ class GatewaySettings(BaseSettings):
     )
     max_message_bytes: int = Field(default=262_144, gt=0, description="a longer message is refused as too_large")
     max_age_days: int = Field(default=800, gt=0, description="an older reading is refused as too_old")
-    batch_messages: int = Field(default=1_000, gt=0, description="messages in one batch, at most")
+    batch_messages: int = Field(default=10_000, gt=0, description="messages in one batch, about")
+    batch_bytes: int = Field(default=1_048_576, gt=0, description="bytes of messages in one batch, about")
     batch_age_s: float = Field(
-        default=0.2, gt=0, description="seconds that a message waits for others to join its batch"
+        default=0.005, gt=0, description="seconds that a message waits for others to join its batch"
     )
-    buffer_messages: int = Field(default=20_000, gt=0, le=65_535, description="messages received and not yet stored")
+    settle_s: float = Field(
+        default=0.2,
+        gt=0,
+        description="seconds between two settlements: newest readings, senders' numbers, our acks, events",
+    )
+    plain_mqtt: bool = Field(
+        default=False, description="receive by paho as it comes, slower: for a release of it that was not looked at"
+    )
+    buffer_age_s: float = Field(
+        default=120.0, gt=0, description="seconds that a message may wait to be stored; then none is taken any more"
+    )
+    buffer_messages: int = Field(default=40_000, gt=0, le=65_535, description="messages received and not yet stored")
     buffer_bytes: int = Field(default=67_108_864, gt=0, description="bytes received and not yet stored")
     book_refresh_s: float = Field(default=30.0, gt=0, description="seconds after which known meters are read again")
     session_expiry_s: int = Field(default=604_800, gt=0, description="seconds that an MQTT 5 broker keeps our session")

@@ -1,314 +1,224 @@
-"""The writer: takes batches from the buffer, commits them, then acknowledges."""
+"""The thread that commits prepared batches, then acknowledges their messages to the broker."""
 
-import contextlib
-import os
-import socket
+import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import replace
 
-import msgspec
-import psycopg
 import structlog
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
-from psycopg_pool import PoolTimeout
 
-from ingest_gateway.books import Books
-from ingest_gateway.domain import decoders
-from ingest_gateway.domain.meters import MeterBook
-from ingest_gateway.domain.sequence import Ack
-from ingest_gateway.domain.sorting import Refusal
-from ingest_gateway.domain.validation import Baseline, Limits
-from ingest_gateway.domain.wire import Refused, Telegram, instant_us
+from ingest_gateway.batches import Acks, Block, Messages, Prepared, Stray, Timing, Windows
+from ingest_gateway.domain.sorting import Refusal, Sorted
 from ingest_gateway.monitor import Monitor
-from ingest_gateway.mqtt.buffer import Acknowledger, Buffer, Received
-from ingest_gateway.operations.intake import Taken, refuse, take_in
+from ingest_gateway.operations.committing import commit, commit_stray
+from ingest_gateway.operations.intake import Taken
+from ingest_gateway.operations.settling import note
+from ingest_gateway.own_connection import OwnConnection
+from ingest_gateway.preparer import Ready
+from ingest_gateway.preparing import Reader, no_source, sort_one_by_one
 from ingest_gateway.settings import GatewaySettings
-from ingest_gateway.store import latest
-from kernel.clock import Clock, ClockNotSet, wall_now
-from kernel.database import Pool, Scope, transaction
+from ingest_gateway.store import latest, pending
+from ingest_gateway.trouble import is_away
+from kernel.clock import wall_now
 
 log = structlog.get_logger()
 
-POLL_S = 0.5
+POLL_S = 0.25
 RETRY_S = 0.5
+NOTHING = Block.of_nothing()
 
-# A message as it came, and what it says or why it cannot be read.
-Decoded = tuple[Received, Telegram | Refused]
+# Writes something; the argument says whether an earlier try may have done it.
+Attempt = Callable[[bool], None]
 
 
 class Writer:
-    """Runs in one thread; everything it knows it can read again from the database."""
+    """Runs in one thread, with a connection of its own."""
 
     def __init__(
         self,
         *,
-        pool: Pool,
-        clock: Clock,
-        buffer: Buffer,
+        connection: OwnConnection,
+        ready: "queue.Queue[Ready]",
+        forget: Callable[[], None],
+        windows: Windows,
         monitor: Monitor,
         settings: GatewaySettings,
+        worker: str,
         stop: threading.Event,
     ) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._buffer = buffer
+        """`forget` is called when something that was prepared is not written as it was."""
+        self._connection = connection
+        self._ready = ready
+        self._forget = forget
+        self._windows = windows
         self._monitor = monitor
-        self._settings = settings
+        self._worker = worker
         self._stop = stop
-        self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
-        self._bridges = settings.bridges
-        self._baselines: dict[int, dict[int, Baseline | None]] = {}
-        self._baselines_read_s = time.monotonic()
-        self._busy: tuple[float, Connection[TupleRow]] | None = None
+        self._reader = Reader(bridges=settings.bridges, max_bytes=settings.max_message_bytes)
 
     def run(self) -> None:
-        """Write batches until `stop`; what is then in the buffer stays un-acknowledged and comes again."""
+        """Write batches until `stop`; what is prepared then stays un-acknowledged and comes again."""
         while not self._stop.is_set():
-            batch = self._buffer.take(
-                max_messages=self._settings.batch_messages, linger_s=self._settings.batch_age_s, timeout_s=POLL_S
-            )
-            if batch:
-                self._write_until_done(batch)
-
-    def give_up_if_stuck(self) -> None:
-        """Cut the line to a database that has not answered for too long; called by another thread.
-
-        A server that is stopped and not dead keeps a connection open for ever.
-        """
-        busy = self._busy
-        if busy is None or time.monotonic() - busy[0] < self._settings.database_deadline_s:
-            return
-        log.error("intake.database_deadline", deadline_s=self._settings.database_deadline_s)
-        with contextlib.suppress(OSError, psycopg.Error):
-            duplicate = socket.socket(fileno=os.dup(busy[1].fileno()))
             try:
-                duplicate.shutdown(socket.SHUT_RDWR)
+                ready = self._ready.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+            if isinstance(ready, Stray):
+                self._write_stray(ready)
+                continue
+            try:
+                self._write(ready)
             finally:
-                duplicate.close()
+                self._windows.end(ready.window)
+        self._connection.close()
 
-    def _write_until_done(self, batch: list[Received]) -> None:
-        """Write a batch, again while the database is away; give it up when its connection to the broker is gone."""
-        is_certain = True
-        groups = self._decode(batch)
-        for code, messages in groups.items():
-            while not self._stop.is_set():
-                try:
-                    self._write(code, messages, is_repeated=not is_certain)
-                    break
-                except Exception as error:  # noqa: BLE001 - what it was decides what is done next
-                    if not _is_away(error):
-                        self._write_each(code, messages, error=error)
-                        break
-                    # If this was the commit, nobody knows whether it happened: the same is done again, and finds out.
-                    is_certain = False
-                    self._monitor.database_failed(error)
-                    log.warning("intake.database_away", error=str(error)[:300])
-                    self._stop.wait(RETRY_S)
-                    if not any(received.link.is_up for received, _ in messages):
-                        return
-
-    def _write_each(self, code: str | None, messages: Sequence[Decoded], *, error: Exception) -> None:
-        """Write the messages of a batch that cannot be stored one by one: no message is to keep the others out."""
-        log.error("intake.batch_failed", messages=len(messages), exc_info=error)
-        for message in messages:
-            while not self._stop.is_set():
-                try:
-                    self._write(code, [message], is_repeated=True)
-                    break
-                except Exception as failed:  # noqa: BLE001 - as above
-                    if not _is_away(failed):
-                        self._put_aside(code, message, error=failed)
-                        break
-                    self._monitor.database_failed(failed)
-                    self._stop.wait(RETRY_S)
-
-    def _put_aside(self, code: str | None, message: Decoded, *, error: Exception) -> None:
-        """Refuse a message that could not be written, so that it does not come back for ever."""
-        log.error("intake.message_failed", topic=message[0].topic, exc_info=error)
-        refused = Refused("malformed", "it could not be stored; the gateway's log says why")
+    def _write_stray(self, stray: Stray) -> None:
         try:
-            self._write(code, [(message[0], refused)], is_repeated=True)
+            self._until_done(lambda _: self._refuse(stray), stray.acks)
         except Exception:
-            log.exception("intake.message_not_kept", topic=message[0].topic)  # un-acknowledged, it comes again
+            log.exception("intake.messages_not_kept", messages=len(stray.messages))  # un-acknowledged, they come again
 
-    def _decode(self, batch: list[Received]) -> dict[str | None, list[Decoded]]:
-        """Decode a batch, grouped by the utility it names."""
-        groups: dict[str | None, list[Decoded]] = {}
-        for received in batch:
+    def _write(self, prepared: Prepared) -> None:
+        """Write a batch; where it cannot be written as it was prepared, reading by reading, then message by message."""
+        try:
+            self._until_done(lambda repeated: self._commit(prepared, repeated=repeated), prepared.acks)
+            return
+        except errors.UniqueViolation:
+            log.info("intake.one_by_one", messages=len(prepared.messages))
+        except Exception:
+            log.exception("intake.batch_failed", messages=len(prepared.messages))
+        self._forget()
+        try:
+            self._until_done(lambda repeated: self._commit_one_by_one(prepared, repeated=repeated), prepared.acks)
+        except Exception:
+            log.exception("intake.batch_failed", messages=len(prepared.messages))
+            self._write_each(prepared)
+
+    def _write_each(self, prepared: Prepared) -> None:
+        """Write the messages of a batch that cannot be stored each by itself: no message is to keep the others out."""
+        for topic, payload in zip(prepared.messages.topics, prepared.messages.payloads, strict=True):
+            one = replace(
+                prepared,
+                messages=Messages([topic], [payload]),
+                acks=Acks([]),
+                timing=Timing([(prepared.timing.oldest_s, 1)]),
+                part=self._windows.begin_another(prepared.window),
+            )
             try:
-                telegram = decoders.decode(
-                    topic=received.topic,
-                    payload=received.payload,
-                    bridges=self._bridges,
-                    max_bytes=self._settings.max_message_bytes,
+                self._until_done(
+                    lambda repeated, one=one: self._commit_one_by_one(one, repeated=repeated), prepared.acks
                 )
-                groups.setdefault(telegram.utility, []).append((received, telegram))
-            except Exception as error:
-                # What a decoder did not expect must not keep the others out.
-                if not isinstance(error, Refused):
-                    log.error("intake.decoder_failed", topic=received.topic, exc_info=error)
-                    error = Refused("malformed", f"the decoder failed: {type(error).__name__}")
-                code = decoders.utility_of_topic(received.topic, bridges=self._bridges)
-                groups.setdefault(code, []).append((received, error))
-        return groups
+            except Exception:
+                log.exception("intake.message_failed", topic=topic[:200])
+                self._put_aside(one, prepared.acks)
+            finally:
+                self._windows.end(prepared.window)
+        if not self._stop.is_set():
+            prepared.acks.send()
 
-    def _write(self, code: str | None, messages: Sequence[Decoded], *, is_repeated: bool) -> None:
-        """Commit the messages of one utility, then acknowledge them."""
+    def _put_aside(self, one: Prepared, acks: Acks) -> None:
+        """Refuse a message that could not be written, so that it does not come back for ever."""
+        detail = "it could not be stored; the gateway's log says why"
+        refusal = Refusal(one.book.utility_id, one.messages.topic(0), one.messages.payloads[0], "malformed", detail)
+        aside = _only(one, Sorted(received=1, refusals=[refusal]))
+        try:
+            self._until_done(lambda repeated: self._commit(aside, repeated=repeated), acks)
+        except Exception:
+            log.exception("intake.message_not_kept", topic=one.messages.topic(0)[:200])
+
+    def _until_done(self, attempt: Attempt, acks: Acks) -> None:
+        """Do it again while the database is away; give it up when no connection waits for its acknowledgement.
+
+        :raises Exception: whatever else stands in the way
+        """
+        repeated = False
+        while not self._stop.is_set():
+            try:
+                attempt(repeated)
+                return
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                # If this was the commit, nobody knows whether it happened: the next try finds out.
+                repeated = True
+                self._monitor.database_failed(error)
+                log.warning("intake.database_away", error=str(error)[:300])
+                self._stop.wait(RETRY_S)
+                if acks.by_link and not acks.is_any_up:
+                    self._forget()
+                    return
+
+    def _commit(self, prepared: Prepared, *, repeated: bool) -> None:
         began_s = time.monotonic()
-        telegrams = [message for _, message in messages if isinstance(message, Telegram)]
-        book = None if code is None else self._books.of_messages(code, telegrams)
-        now = self._clock.now()
-        if book is None:
-            taken = self._refuse_all(messages, reason_utility=code, now=now)
-        else:
-            taken = self._store(book, messages, telegrams, is_repeated=is_repeated, now=now)
-        self._acknowledge(messages, utility_code=code, acks=taken.acks)
+        with self._connection.at_work() as conn:
+            taken = self._already_taken(conn, prepared) if repeated else None
+            if taken is None:
+                committed = commit(conn, prepared, worker=self._worker)
+                note(prepared.window, committed, received_at=prepared.now)
+                taken = committed.taken
+        self._acknowledge(prepared, taken, began_s=began_s)
+
+    def _commit_one_by_one(self, prepared: Prepared, *, repeated: bool) -> None:
+        """Commit a batch of which each reading is compared with what is stored."""
+        began_s = time.monotonic()
+        with self._connection.at_work() as conn:
+            taken = self._already_taken(conn, prepared) if repeated else None
+            if taken is None:
+                batch = sort_one_by_one(
+                    prepared.messages,
+                    book=prepared.book,
+                    limits=prepared.limits,
+                    baselines=latest.StoredBaselines(conn, utility_id=prepared.book.utility_id),
+                    reader=self._reader,
+                )
+                committed = commit(conn, _only(prepared, batch), worker=self._worker)
+                note(prepared.window, committed, received_at=prepared.now)
+                taken = committed.taken
+        self._acknowledge(prepared, taken, began_s=began_s)
+
+    @staticmethod
+    def _already_taken(conn: Connection[TupleRow], prepared: Prepared) -> Taken | None:
+        """Tell what a commit did whose answer was lost, if it happened; its window is then gathered from the store."""
+        window = prepared.window
+        done = pending.done(conn, utility_id=window.utility_id, batch_id=window.batch_id, part=prepared.part)
+        if done is None:
+            return None
+        window.is_torn = True
+        window.commits += 1
+        stored, duplicates, rejected = done
+        return Taken(received=sum(done), stored=stored, duplicates=duplicates, rejected=rejected, reasons={})
+
+    def _refuse(self, stray: Stray) -> None:
+        began_s = time.monotonic()
+        with self._connection.at_work() as conn:
+            taken = commit_stray(conn, stray, reader=self._reader, worker=self._worker)
+        self._acknowledge(stray, taken, began_s=began_s)
+
+    def _acknowledge(self, written: Ready, taken: Taken, *, began_s: float) -> None:
+        now_s = time.monotonic()
+        written.acks.send()
         self._monitor.committed(
             taken,
-            messages=len(messages),
-            took_s=time.monotonic() - began_s,
-            waited_s=time.monotonic() - messages[0][0].received_s,
+            messages=len(written.messages),
+            took_s=now_s - began_s,
+            waited=[(now_s - read_s, messages) for read_s, messages in written.timing.read_s],
             at=wall_now(),
         )
 
-    def _store(
-        self,
-        book: MeterBook,
-        messages: Sequence[Decoded],
-        telegrams: list[Telegram],
-        *,
-        is_repeated: bool,
-        now: datetime,
-    ) -> Taken:
-        limits = Limits.at(instant_us(now), rate=self._clock.rate(), max_age_days=self._settings.max_age_days)
-        refusals = [
-            Refusal(book.utility_id, received.topic, received.payload, message.reason, message.detail)
-            for received, message in messages
-            if isinstance(message, Refused)
-        ]
-        known = self._known_baselines(book.utility_id)
-        staged = is_repeated or any(received.is_redelivered for received, _ in messages)
-        for attempt_staged in (staged, True):
-            try:
-                with self._transaction(book.utility_id, now=now) as conn:
-                    baselines = _Baselines(conn, utility_id=book.utility_id, known=known)
-                    baselines.load(book, telegrams)
-                    taken = take_in(
-                        conn,
-                        book=book,
-                        telegrams=telegrams,
-                        refusals=refusals,
-                        limits=limits,
-                        baselines=baselines,
-                        staged=attempt_staged,
-                        now=now,
-                    )
-                known.update(taken.newest)
-                return taken
-            except errors.UniqueViolation:
-                if attempt_staged:
-                    raise
-        raise AssertionError("the staged attempt stores or raises")
 
-    def _refuse_all(self, messages: Sequence[Decoded], *, reason_utility: str | None, now: datetime) -> Taken:
-        """Refuse messages that belong to no utility of ours."""
-        refusals: list[Refusal] = []
-        for received, message in messages:
-            if isinstance(message, Refused) and message.reason in ("unknown_topic", "unknown_format", "too_large"):
-                refusals.append(Refusal(None, received.topic, received.payload, message.reason, message.detail))
-                continue
-            count = max(1, message.count) if isinstance(message, Telegram) else 1
-            detail = f"no utility has the code {reason_utility!r}"
-            refusals.append(Refusal(None, received.topic, received.payload, "unknown_utility", detail, count))
-        with self._transaction(0, now=now) as conn:
-            return refuse(conn, refusals=refusals, now=now)
-
-    @contextlib.contextmanager
-    def _transaction(self, utility_id: int, *, now: datetime) -> Iterator[Connection[TupleRow]]:
-        with transaction(self._pool, scope=Scope(utility_id=utility_id, actor="gateway", now=now)) as conn:
-            self._busy = (time.monotonic(), conn)
-            try:
-                yield conn
-                conn.commit()  # here, so that the deadline holds for it too
-            finally:
-                self._busy = None
-
-    def _known_baselines(self, utility_id: int) -> dict[int, Baseline | None]:
-        """Give what is remembered of meters' newest registers; forgotten now and then, as other processes write too."""
-        if time.monotonic() - self._baselines_read_s > self._settings.book_refresh_s:
-            self._baselines.clear()
-            self._baselines_read_s = time.monotonic()
-        return self._baselines.setdefault(utility_id, {})
-
-    def _acknowledge(
-        self,
-        messages: Sequence[Decoded],
-        *,
-        utility_code: str | None,
-        acks: Mapping[str, Ack],
-    ) -> None:
-        """Tell the broker, then the senders, that a batch is durable."""
-        by_link: dict[int, tuple[Acknowledger, list[int]]] = {}
-        for received, _ in messages:
-            ids = by_link.setdefault(id(received.link), (received.link, []))[1]
-            if received.message_id:
-                ids.append(received.message_id)
-        for link, message_ids in by_link.values():
-            link.acknowledge(message_ids)
-        link = messages[-1][0].link
-        for sender, ack in acks.items():
-            # Quality 0: an ack tells the whole state, so a lost one is made good by the next, and none piles up for a
-            # sender that is away.
-            link.publish(
-                topic=f"suiden/v1/{utility_code}/{sender}/ack",
-                payload=encode_ack(ack),
-                qos=0,
-            )
-
-
-def encode_ack(ack: Ack) -> bytes:
-    """Write an ack; the name of the count is told to a sender that gave one."""
-    told: dict[str, object] = {"through": ack.through, "missing": ack.missing}
-    if ack.boot:
-        told["boot"] = ack.boot
-    return msgspec.json.encode(told)
-
-
-def _is_away(error: Exception) -> bool:
-    """Tell whether the database, and not what a message holds, is the reason; then all is done again later."""
-    if isinstance(error, psycopg.Error):
-        # ProgramLimitExceeded is what PostgreSQL says of a row that is too long for an index.
-        return not isinstance(error, psycopg.DataError | psycopg.IntegrityError | errors.ProgramLimitExceeded)
-    return isinstance(error, PoolTimeout | ClockNotSet | OSError)
-
-
-class _Baselines:
-    """The newest stored register of each meter; one that would refuse a reading is read anew before it does."""
-
-    def __init__(self, conn: Connection[TupleRow], *, utility_id: int, known: dict[int, Baseline | None]) -> None:
-        self._conn = conn
-        self._utility_id = utility_id
-        self._known = known
-
-    def load(self, book: MeterBook, telegrams: Sequence[Telegram]) -> None:
-        """Read those of a batch's meters that are not known yet, in one go."""
-        named = {reading.meter or telegram.sender for telegram in telegrams for reading in telegram.readings}
-        ids = {book.meters[serial].meter_id for serial in named if serial in book.meters}
-        self._read(sorted(ids - self._known.keys()))
-
-    def of(self, meter_id: int) -> Baseline | None:
-        """Give it as it is remembered."""
-        return self._known.get(meter_id)
-
-    def fresh(self, meter_id: int) -> Baseline | None:
-        """Give it as it is stored now."""
-        self._read([meter_id])
-        return self._known[meter_id]
-
-    def _read(self, meter_ids: list[int]) -> None:
-        if meter_ids:
-            found = latest.baselines(self._conn, utility_id=self._utility_id, meter_ids=meter_ids)
-            self._known.update({meter_id: found.get(meter_id) for meter_id in meter_ids})
+def _only(prepared: Prepared, batch: Sorted) -> Prepared:
+    """Give a batch of which all is in `batch`."""
+    return replace(
+        prepared,
+        fresh=NOTHING,
+        fresh_packed=b"",
+        late=NOTHING,
+        late_packed=b"",
+        late_source=no_source,
+        others=batch,
+        staged=True,
+        marks=[],
+    )

@@ -5,7 +5,7 @@ column of measures; a column that is None is absent in every reading.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,10 @@ class Columns:
             column = getattr(self, name)
             chosen_columns[name] = None if column is None else column[chosen]
         return Columns(**chosen_columns)
+
+    def with_column(self, name: str, column: Any) -> "Columns":
+        """Give the same readings with one column changed."""
+        return replace(self, **{name: column})
 
 
 NAMES = tuple(field.name for field in fields(Columns))
@@ -160,10 +164,12 @@ def _integers(values: Sequence[int | None]) -> Integers | None:
 
 def _measures(values: Sequence[float | None]) -> Measures | None:
     if None not in values:
-        return np.fromiter(values, np.float64, len(values))  # pyright: ignore[reportArgumentType]
-    if not any(value is not None for value in values):
+        column = np.fromiter(values, np.float64, len(values))  # pyright: ignore[reportArgumentType]
+    elif any(value is not None for value in values):
+        column = np.array(values, dtype=np.float64)  # None becomes NaN
+    else:
         return None
-    return np.array(values, dtype=np.float64)  # None becomes NaN
+    return column + 0.0  # no negative zero: equal values are stored alike
 
 
 def _voltages(values: Sequence[Sequence[float | None] | None]) -> Iterable[Measures | None]:

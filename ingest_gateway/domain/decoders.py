@@ -80,6 +80,11 @@ FORMATS = (
 )
 
 
+def is_suiden_json(topic: str) -> bool:
+    """Tell whether a topic is one of suiden JSON, whose messages can be read many at a time."""
+    return FORMATS[0].owns(topic.split("/"))
+
+
 def subscriptions(bridges: Bridges) -> tuple[str, ...]:
     """List the topics to subscribe to: of the formats that name their sender, and of those that a bridge is set for."""
     used = [known for known in FORMATS if known.device_level is None or known.name in bridges]

@@ -66,6 +66,11 @@ class MeterBook:
     senders: Mapping[str, Sender]
 
     @cached_property
+    def sender_names(self) -> Mapping[int, str]:
+        """Give the senders' names by id; made once."""
+        return {sender.sender_id: sender.name for sender in self.senders.values()}
+
+    @cached_property
     def table(self) -> MeterTable:
         """Give the meters as columns; made once."""
         meters = sorted(self.meters.values(), key=lambda meter: meter.meter_id)

@@ -1,23 +1,34 @@
 """The newest reading that is stored of each meter, remembered as columns."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest_gateway.domain.columns import Columns
 from ingest_gateway.domain.meters import MeterTable
 from ingest_gateway.domain.validation import Baseline, Fall
 
 NEVER_US = -(1 << 62)
 NO_REGISTER = -1
 
-Load = Callable[[list[int]], Mapping[int, Baseline]]
+
+class Newest(NamedTuple):
+    """A meter's newest stored reading, the register it last said, and what was refused since as lower."""
+
+    read_at_us: int
+    register: int | None
+    fall: Fall | None = None
+
+
+Load = Callable[[list[int]], Mapping[int, Newest]]
 
 
 class KnownRegisters:
     """What one utility's meters last said, by slot of the table; what is not known yet is loaded when it is asked for.
 
-    `load` reads the stored newest registers of meters by id; those that have none are left out.
+    `load` reads the newest stored readings of meters by id; those that have none are left out.
     """
 
     def __init__(self, table: MeterTable, *, load: Load) -> None:
@@ -62,13 +73,14 @@ class KnownRegisters:
         if len(unknown):
             self._reload(unknown)
 
-    def advance(self, slots: NDArray[np.int64], *, read_at_us: NDArray[np.int64], register: NDArray[np.int64]) -> None:
-        """Note the newest of each meter; a negative register says none. No slot twice."""
-        self.read_at_us[slots] = read_at_us
-        said = register >= 0
-        self.register[slots[said]] = register[said]
+    def advance(self, slots: NDArray[np.int64], columns: Columns) -> None:
+        """Note readings that are newer than what is known, with registers that did not fall."""
+        np.maximum.at(self.read_at_us, slots, columns.read_at_us)
+        if columns.register is None:
+            return
+        np.maximum.at(self.register, slots, columns.register)
         if self._falls:
-            for slot in slots[said].tolist():
+            for slot in slots[columns.register >= 0].tolist():
                 self._falls.pop(slot, None)
 
     def note(self, meter_id: int, baseline: Baseline) -> None:
@@ -106,6 +118,7 @@ class KnownRegisters:
             if stored is None or stored.read_at_us < self.read_at_us[slot]:
                 continue
             self.read_at_us[slot] = stored.read_at_us
-            self.register[slot] = stored.register
+            if stored.register is not None:
+                self.register[slot] = stored.register
             if stored.fall is not None:
                 self._falls[slot] = stored.fall

@@ -18,35 +18,43 @@ from ingest_gateway.domain.validation import FLOW_LIMIT, PRESSURE_RANGE_KPA, VOL
 @dataclass(frozen=True, slots=True)
 class Screened:
     """Readings of a batch by place: `fresh` are newer than all that is stored of their meter, `late` are not and may
-    be stored already, `others` are to be looked at one by one. `newest` are the last of `fresh` of each meter."""
+    be stored already, `others` are to be looked at one by one."""
 
     fresh: Integers
     late: Integers
     others: Integers
-    newest: Integers
 
 
-def screen(columns: Columns, *, slots: Integers, table: MeterTable, limits: Limits, known: KnownRegisters) -> Screened:
-    """Screen readings; `slots` says whose each is, and `known` has them all."""
+def screen(
+    columns: Columns,
+    *,
+    slots: Integers,
+    table: MeterTable,
+    limits: Limits,
+    known: KnownRegisters,
+    touched: Integers,
+) -> Screened:
+    """Screen readings; `slots` says whose each is, `known` has them all. Meters in `touched` are not passed."""
     sound = _is_sound(columns, slots=slots, table=table, limits=limits)
     is_late = sound & (columns.read_at_us <= known.read_at_us[slots])
+    sound &= ~_is_repeated(columns.read_at_us, slots=slots, among=np.flatnonzero(is_late))
+    is_late &= sound
     candidates = np.flatnonzero(sound & ~is_late)
-    order, in_line, newest = _lines(columns, slots=slots, candidates=candidates, known=known)
+    order, in_line = _lines(columns, slots=slots, candidates=candidates, known=known)
     is_fresh = np.zeros(len(columns), dtype=np.bool_)
     is_fresh[order] = in_line
     passed = is_fresh | is_late
-    if not passed.all():
-        touched = np.zeros(len(table.meter_ids), dtype=np.bool_)
-        touched[slots[~passed]] = True
-        clean = ~touched[slots]
+    if len(touched) or not passed.all():
+        is_odd = np.zeros(len(table.meter_ids), dtype=np.bool_)
+        is_odd[touched] = True
+        is_odd[slots[~passed]] = True
+        clean = ~is_odd[slots]
         is_fresh &= clean
         is_late &= clean
-        newest = newest[clean[newest]]
     return Screened(
         fresh=np.flatnonzero(is_fresh),
         late=np.flatnonzero(is_late),
         others=np.flatnonzero(~(is_fresh | is_late)),
-        newest=newest,
     )
 
 
@@ -83,16 +91,25 @@ def _is_sound(columns: Columns, *, slots: Integers, table: MeterTable, limits: L
     return sound & says
 
 
-def _lines(
-    columns: Columns, *, slots: Integers, candidates: Integers, known: KnownRegisters
-) -> tuple[Integers, Mask, Integers]:
+def _is_repeated(read_at_us: Integers, *, slots: Integers, among: Integers) -> Mask:
+    """Tell which of the late readings share meter and instant with another of them."""
+    repeated = np.zeros(len(read_at_us), dtype=np.bool_)
+    if len(among) > 1:
+        order = among[np.lexsort((read_at_us[among], slots[among]))]
+        same = (slots[order[1:]] == slots[order[:-1]]) & (read_at_us[order[1:]] == read_at_us[order[:-1]])
+        repeated[order[1:][same]] = True
+        repeated[order[:-1][same]] = True
+    return repeated
+
+
+def _lines(columns: Columns, *, slots: Integers, candidates: Integers, known: KnownRegisters) -> tuple[Integers, Mask]:
     """Follow each meter's readings in the order they came.
 
-    Returns the candidates in the order of their meters, which of them are newer than the one before with a register
-    that did not fall, and the last of each meter.
+    Returns the candidates in the order of their meters, and which of them are newer than the one before with a register
+    that did not fall.
     """
     if not len(candidates):
-        return candidates, np.zeros(0, dtype=np.bool_), candidates
+        return candidates, np.zeros(0, dtype=np.bool_)
     of_slot = slots[candidates]
     if bool((of_slot[1:] < of_slot[:-1]).any()):
         candidates = candidates[np.argsort(of_slot, kind="stable")]
@@ -100,15 +117,12 @@ def _lines(
     first = np.empty(len(candidates), dtype=np.bool_)
     first[0] = True
     np.not_equal(of_slot[1:], of_slot[:-1], out=first[1:])
-    last = np.empty(len(candidates), dtype=np.bool_)
-    last[-1] = True
-    last[:-1] = first[1:]
     read_at_us = columns.read_at_us[candidates]
     in_line = first.copy()
     in_line[1:] |= read_at_us[1:] > read_at_us[:-1]
     if columns.register is not None:
         in_line &= _does_not_fall(columns.register[candidates], of_slot=of_slot, first=first, known=known)
-    return candidates, in_line, candidates[last]
+    return candidates, in_line
 
 
 def _does_not_fall(register: Integers, *, of_slot: Integers, first: Mask, known: KnownRegisters) -> Mask:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 MAX_ACK_MISSING = 500
 
 
@@ -71,6 +73,14 @@ def ack_of(state: SequenceState) -> Ack:
                 return Ack(through=number - 1, missing=tuple(listed), boot=state.boot)
             listed.append(number)
     return Ack(through=state.through, missing=tuple(listed), boot=state.boot)
+
+
+def encode_ack(ack: Ack) -> bytes:
+    """Write an ack; the name of the count is told to a sender that gave one."""
+    told: dict[str, object] = {"through": ack.through, "missing": ack.missing}
+    if ack.boot:
+        told["boot"] = ack.boot
+    return msgspec.json.encode(told)
 
 
 def _restarted(state: SequenceState, message: Numbered) -> SequenceState:

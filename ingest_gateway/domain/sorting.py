@@ -1,12 +1,12 @@
 """What becomes of each reading of a batch: to be stored, seen twice in it, or refused with a reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ingest_gateway.domain import suiden_json
+from ingest_gateway.domain.marks import NOTHING_READ_US, Mark
 from ingest_gateway.domain.meters import Meter, MeterBook
 from ingest_gateway.domain.packing import packed_measures
-from ingest_gateway.domain.sequence import Numbered
 from ingest_gateway.domain.validation import (
     BELIEVED_AFTER,
     Baseline,
@@ -60,6 +60,11 @@ class Sorted:
     falls: dict[int, Fall] = field(default_factory=dict[int, Fall])
     numbered: list[tuple[str, int, Telegram]] = field(default_factory=list[tuple[str, int, Telegram]])
 
+    @property
+    def has_anything(self) -> bool:
+        """Whether there is anything to be written of it."""
+        return bool(self.rows or self.refusals or self.answers or self.falls or self.numbered or self.received)
+
 
 class Sorter:
     """Sorts the messages of one utility, one after the other."""
@@ -73,6 +78,10 @@ class Sorter:
         self._baselines = baselines
         self._accept_backwards = accept_backwards
         self.sorted = Sorted()
+
+    @property
+    def utility_id(self) -> int:
+        return self._book.utility_id
 
     def add(self, telegram: Telegram, *, origin: int) -> None:
         """Sort one message; never raises for what it holds."""
@@ -89,15 +98,23 @@ class Sorter:
             out.refusals.append(
                 Refusal(self._book.utility_id, telegram.topic, fragment.payload, fragment.reason, fragment.detail)
             )
+        self._take_all(telegram, telegram.readings, origin=origin)
+        out.answers += [SenderAnswer(telegram.topic, telegram.sender, answer) for answer in telegram.answers]
+
+    def add_some(self, telegram: Telegram, readings: Sequence[WireReading], *, origin: int) -> None:
+        """Sort some readings of a message whose sender is known; its others and its number are seen to elsewhere."""
+        self.sorted.received += len(readings)
+        self._take_all(telegram, readings, origin=origin)
+
+    def _take_all(self, telegram: Telegram, readings: Sequence[WireReading], *, origin: int) -> None:
         refused: dict[Reason, list[tuple[WireReading, str]]] = {}
-        for reading in telegram.readings:
+        for reading in readings:
             try:
                 self._take(telegram, reading, origin=origin)
             except Refused as error:
                 refused.setdefault(error.reason, []).append((reading, error.detail))
-        for reason, readings in refused.items():
-            self._refuse_readings(telegram, reason, readings)
-        out.answers += [SenderAnswer(telegram.topic, telegram.sender, answer) for answer in telegram.answers]
+        for reason, those in refused.items():
+            self._refuse_readings(telegram, reason, those)
 
     def refuse(self, refusal: Refusal) -> None:
         """Note a message that could not be decoded."""
@@ -180,19 +197,21 @@ def payload_of(readings: list[WireReading], *, telegram: Telegram) -> bytes:
     return suiden_json.encode_readings(readings)
 
 
-def numbered_messages(
-    numbered: Iterable[tuple[str, int, Telegram]], *, brought_new: Mapping[int, bool]
-) -> dict[str, list[Numbered]]:
-    """Group the numbered messages of a batch by sender, in the order they came."""
-    by_sender: dict[str, list[Numbered]] = {}
-    for sender, origin, telegram in numbered:
-        assert telegram.sequence is not None, "only numbered messages are listed"
-        by_sender.setdefault(sender, []).append(
-            Numbered(
-                number=telegram.sequence,
-                boot=telegram.boot,
-                kept_from=telegram.kept_from,
-                brought_new=brought_new.get(origin, False),
-            )
+def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[Mark]:
+    """Note the numbers of the messages of a batch, given which of its readings were not stored before."""
+    brought_new = {batch.origin[row.meter_id, row.read_at_us] for row in stored}
+    newest_us: dict[int, int] = {}
+    for (_, read_at_us), origin in zip(batch.rows, batch.origin.values(), strict=True):
+        newest_us[origin] = max(read_at_us, newest_us.get(origin, read_at_us))
+    return [
+        Mark(
+            sender_id=book.senders[sender].sender_id,
+            number=telegram.sequence,
+            newest_us=newest_us.get(origin, NOTHING_READ_US),
+            boot=telegram.boot,
+            kept_from=telegram.kept_from,
+            brought_new=origin in brought_new,
         )
-    return by_sender
+        for sender, origin, telegram in batch.numbered
+        if telegram.sequence is not None
+    ]

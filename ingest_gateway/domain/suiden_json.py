@@ -1,6 +1,7 @@
 """The decoder of suiden JSON, version 1."""
 
 import re
+from collections.abc import Sequence as Listed
 from typing import Annotated
 
 import msgspec
@@ -19,7 +20,9 @@ Sequence = Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
 Boot = Annotated[str, msgspec.Meta(max_length=64)] | int
 
 
-class _Up(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+class Up(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One message as it was sent."""
+
     readings: Annotated[list[WireReading], msgspec.Meta(max_length=MAX_READINGS)] = []
     seq: Sequence | None = None
     answers: Annotated[list[Answer], msgspec.Meta(max_length=MAX_READINGS)] = []
@@ -35,7 +38,7 @@ class _UpInParts(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     oldest: Sequence | None = None
 
 
-_UP = msgspec.json.Decoder(_Up)
+_UP = msgspec.json.Decoder(Up)
 _IN_PARTS = msgspec.json.Decoder(_UpInParts)
 _READING = msgspec.json.Decoder(WireReading)
 _ANSWER = msgspec.json.Decoder(Answer)
@@ -43,15 +46,33 @@ _ANSWER = msgspec.json.Decoder(Answer)
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
-def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
-    """Read a message; a reading that is not well formed is put aside, and the others go on.
+def decode_many(payloads: Listed[bytes]) -> list[Up | None]:
+    """Read messages, None for each that is not well formed throughout: `decode` tells what can be saved of it.
 
-    :raises Refused: if the message as a whole cannot be read
+    All are read as lines of one text, which is faster by half, if that is sure to give each its own: no payload holds
+    a line's end, so that as many documents as payloads can only be one in each. A payload's document cannot go on in
+    the next one unless the count falls short, and no line may hold two.
     """
+    text = b"\n".join(payloads)
+    if text.count(b"\n") == len(payloads) - 1:
+        try:
+            messages = _UP.decode_lines(text)
+            if len(messages) == len(payloads):
+                return list[Up | None](messages)
+        except _UNREADABLE:
+            pass
+    return [_decode_or_none(payload) for payload in payloads]
+
+
+def _decode_or_none(payload: bytes) -> Up | None:
     try:
-        up = _UP.decode(payload)
+        return _UP.decode(payload)
     except _UNREADABLE:
-        return _decode_in_parts(topic=topic, payload=payload, utility=utility, sender=sender)
+        return None
+
+
+def telegram_of(up: Up, *, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
+    """Give a message that was read its topic and sender."""
     return Telegram(
         topic=topic,
         payload=payload,
@@ -65,14 +86,26 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram
     )
 
 
+def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
+    """Read a message; a reading that is not well formed is put aside, and the others go on.
+
+    :raises Refused: if the message as a whole cannot be read
+    """
+    try:
+        up = _UP.decode(payload)
+    except _UNREADABLE:
+        return _decode_in_parts(topic=topic, payload=payload, utility=utility, sender=sender)
+    return telegram_of(up, topic=topic, payload=payload, utility=utility, sender=sender)
+
+
 def encode_readings(readings: list[WireReading]) -> bytes:
     """Write readings as a message of their own, to be kept with the reason they were refused for."""
-    return msgspec.json.encode(_Up(readings=readings))
+    return msgspec.json.encode(Up(readings=readings))
 
 
 def encode_answer(answer: Answer) -> bytes:
     """Write an answer as a message of its own."""
-    return msgspec.json.encode(_Up(answers=[answer]))
+    return msgspec.json.encode(Up(answers=[answer]))
 
 
 def explain_unreadable(payload: bytes, error: Exception) -> Refused:

@@ -150,7 +150,7 @@ _NOTHING = (None,) * 8
 
 
 def _check_kind(reading: WireReading, *, meter: Meter) -> None:
-    if meter.kind == "water" and reading.voltage_v:
+    if meter.kind == "water" and any(voltage is not None for voltage in reading.voltage_v or ()):
         raise Refused("unit_mismatch", "a water meter does not measure voltage")
     if meter.kind == "electricity" and reading.pressure_kpa is not None:
         raise Refused("unit_mismatch", "an electricity meter does not measure pressure")

@@ -17,6 +17,29 @@ CREATE SEQUENCE intake_batch_id;
 -- Batches come in the order of time, so a few pages of this index lead to a day's.
 CREATE INDEX intake_batch_received ON intake_batch USING brin (received_at) WITH (pages_per_range = 16);
 
+-- What a commit of the gateway stored, until the newest readings, the senders' numbers, the batch and its event are made of
+-- it a moment later ("settled"): after a crash they are made from here. Written and deleted by the gateway alone.
+CREATE TABLE intake_pending (
+    utility_id integer NOT NULL,
+    batch_id bigint NOT NULL,            -- of the readings stored as they came
+    part integer NOT NULL,               -- which commit of the batch
+    late_batch_id bigint NOT NULL,       -- of those that are not newer than what was stored of their meter
+    worker text NOT NULL,
+    received_at timestamptz NOT NULL,    -- utility time
+    committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),  -- wall time
+    stored integer NOT NULL,
+    duplicates integer NOT NULL,
+    rejected integer NOT NULL,
+    meter_ids bytea STORAGE EXTERNAL NOT NULL,       -- 64-bit integers, least byte first
+    read_from timestamptz,
+    read_to timestamptz,
+    late_meter_ids bytea STORAGE EXTERNAL NOT NULL,
+    late_from timestamptz,
+    late_to timestamptz,
+    numbers bytea STORAGE EXTERNAL NOT NULL,         -- the senders' numbers: msgpack, see domain.marks
+    PRIMARY KEY (utility_id, batch_id, part)
+);
+
 -- What became of readings, added up in the transaction that decided it: received = stored + duplicates + rejected.
 -- One row for each day and worker, so that no two workers wait for one another.
 CREATE TABLE intake_count (
@@ -305,7 +328,7 @@ BEGIN
     FOREACH target IN ARRAY ARRAY[
         'intake_batch', 'reading_revision', 'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence',
         'meter_command', 'anomaly', 'checker_state', 'checker_parameter', 'handheld_entry', 'rejected_message',
-        'rejected_dropped', 'intake_count', 'imported_file']
+        'rejected_dropped', 'intake_count', 'imported_file', 'intake_pending']
     LOOP
         CALL keep_utilities_apart(target::regclass);
         EXECUTE format('GRANT SELECT ON %I TO suiden_app, suiden_gateway, suiden_worker, suiden_auditor', target);
@@ -323,4 +346,4 @@ GRANT SELECT, INSERT ON reading TO suiden_gateway, suiden_worker;
 GRANT SELECT ON reading TO suiden_auditor;
 GRANT INSERT ON reading TO suiden_app;
 GRANT USAGE ON SEQUENCE intake_batch_id TO suiden_app, suiden_gateway, suiden_worker;
-GRANT DELETE ON rollup_due, meter_day, meter_hour, rejected_message, intake_batch TO suiden_gateway, suiden_worker;
+GRANT DELETE ON rollup_due, meter_day, meter_hour, rejected_message, intake_batch, intake_pending TO suiden_gateway, suiden_worker;

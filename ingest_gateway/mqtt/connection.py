@@ -45,6 +45,11 @@ class Connection:
         link = self.link
         return link is not None and link.publish(topic=topic, payload=payload, qos=qos)
 
+    def publish_all(self, messages: list[tuple[str, bytes]]) -> bool:
+        """Send messages, by topic and payload, of quality 0; False if there is no connection."""
+        link = self.link
+        return link is not None and link.publish_all(messages)
+
     def watch(self) -> None:
         """Start the thread, or another one when it died or is stuck; called again and again."""
         thread, link = self._thread, self.link

@@ -1,4 +1,4 @@
-"""Taking in one batch of messages: everything that becomes of it is written in the caller's transaction."""
+"""Taking in readings that were sorted one by one, in the caller's transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,106 +7,82 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.domain import sequence
 from ingest_gateway.domain.meters import MeterBook
-from ingest_gateway.domain.sequence import Ack
-from ingest_gateway.domain.sorting import (
-    Key,
-    Refusal,
-    SenderAnswer,
-    Sorted,
-    Sorter,
-    numbered_messages,
-    payload_of,
-)
+from ingest_gateway.domain.sorting import Key, Refusal, SenderAnswer, Sorted, payload_of
 from ingest_gateway.domain.suiden_json import encode_answer
-from ingest_gateway.domain.validation import Baseline, Baselines, Limits, Row
+from ingest_gateway.domain.validation import Row
 from ingest_gateway.domain.wire import Telegram, WireReading, instant_us
 from ingest_gateway.operations.commands import publish_changed
-from ingest_gateway.store import commands, latest, readings, rejects, sequences
+from ingest_gateway.store import commands, latest, readings, rejects
 from kernel import events
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a batch, in readings: received = stored + duplicates + rejected. `acks` by sender."""
+    """What became of a batch, in readings: received = stored + duplicates + rejected."""
 
     received: int
     stored: int
     duplicates: int
     rejected: int
     reasons: Mapping[str, int]
-    acks: Mapping[str, Ack]
-    newest: Mapping[int, Baseline]
-    batch_id: int | None
 
 
-def take_in(
-    conn: Connection[TupleRow],
-    *,
-    book: MeterBook,
-    telegrams: Sequence[Telegram],
-    refusals: Sequence[Refusal],
-    limits: Limits,
-    baselines: Baselines,
-    staged: bool,
-    now: datetime,
-) -> Taken:
-    """Store a batch of messages of one utility by COPY; `refusals` are those that could not be decoded.
+@dataclass(frozen=True, slots=True)
+class StoredOneByOne:
+    """What became of readings that were sorted one by one; `refusals` are those that were found on storing."""
 
-    `staged` says that some readings may be stored already; without it the batch is copied straight into the table.
-
-    :raises psycopg.errors.UniqueViolation: without `staged`, if one was stored already; do it again with it
-    """
-    sorter = Sorter(book=book, limits=limits, baselines=baselines)
-    for origin, telegram in enumerate(telegrams):
-        sorter.add(telegram, origin=origin)
-    for refusal in refusals:
-        sorter.refuse(refusal)
-    return write(conn, book=book, batch=sorter.sorted, source="mqtt", staged=staged, now=now)
+    rows: Sequence[Row]
+    duplicates: int
+    refusals: Sequence[Refusal]
 
 
-def refuse(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], now: datetime) -> Taken:
-    """Keep messages that belong to no utility of ours."""
-    rejects.keep(conn, refusals=refusals, at=now)
-    reasons = _by_reason(refusals)
-    count = sum(reasons.values())
-    return Taken(
-        received=count, stored=0, duplicates=0, rejected=count, reasons=reasons, acks={}, newest={}, batch_id=None
-    )
-
-
-def write(
-    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, staged: bool | None, now: datetime
-) -> Taken:
-    """Write what was sorted; `staged` None stores the readings one by one, for roles that may not COPY."""
-    batch_id, stored, conflicts = None, list[Row](), list[tuple[Telegram, WireReading]]()
-    if batch.rows:
-        batch_id, stored, conflicts = _store(conn, book=book, batch=batch, staged=staged)
-    if stored:
-        assert batch_id is not None, "what is stored has a batch"
-        follow_up(conn, book=book, batch_id=batch_id, rows=stored, source=source, now=now)
+def write(conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, now: datetime) -> Taken:
+    """Write what was sorted with all that follows from it, for roles that may not COPY."""
+    batch_id = readings.next_batch_id(conn)
+    stored = store_sorted(conn, book=book, batch=batch, batch_id=batch_id, staged=None, now=now)
+    if stored.rows:
+        follow_up(conn, book=book, batch_id=batch_id, rows=stored.rows, source=source, now=now)
     latest.note_falls(conn, utility_id=book.utility_id, falls=batch.falls)
-    refusals = [*batch.refusals, *_conflict_refusals(conflicts, utility_id=book.utility_id)]
-    refusals += _take_answers(conn, utility_id=book.utility_id, answers=batch.answers, now=now)
+    refusals = [*batch.refusals, *stored.refusals]
     if refusals:
         rejects.keep(conn, refusals=refusals, at=now)
-    acks = _take_numbers(conn, book=book, batch=batch, stored=stored, now=now)
-    reasons = _by_reason(refusals)
-    rejected = sum(reasons.values())
+    return taken_of(batch, stored=stored)
+
+
+def store_sorted(
+    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, batch_id: int, staged: bool | None, now: datetime
+) -> StoredOneByOne:
+    """Store the readings of a batch, and take the answers to commands in it.
+
+    `staged` says that some readings may be stored already; without it they are copied straight into the table. None
+    stores them one by one, for roles that may not COPY.
+
+    :raises psycopg.errors.UniqueViolation: with `staged` False, if one was stored already; do it again with it
+    """
+    stored, conflicts = list[Row](), list[tuple[Telegram, WireReading]]()
+    if batch.rows:
+        stored, conflicts = _store(conn, book=book, batch=batch, batch_id=batch_id, staged=staged)
+    refusals = _conflict_refusals(conflicts, utility_id=book.utility_id)
+    refusals += _take_answers(conn, utility_id=book.utility_id, answers=batch.answers, now=now)
+    duplicates = batch.duplicates + len(batch.rows) + len(batch.collisions) - len(stored) - len(conflicts)
+    return StoredOneByOne(rows=stored, duplicates=duplicates, refusals=refusals)
+
+
+def taken_of(batch: Sorted, *, stored: StoredOneByOne) -> Taken:
+    """Count what became of a batch that was sorted one by one."""
+    reasons = reasons_of([*batch.refusals, *stored.refusals])
     return Taken(
         received=batch.received + reasons.get("unknown_command", 0),
-        stored=len(stored),
-        duplicates=batch.duplicates + len(batch.rows) + len(batch.collisions) - len(stored) - len(conflicts),
-        rejected=rejected,
+        stored=len(stored.rows),
+        duplicates=stored.duplicates,
+        rejected=sum(reasons.values()),
         reasons=reasons,
-        acks=acks,
-        newest=batch.newest,
-        batch_id=batch_id if stored else None,
     )
 
 
-def _by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:
+def reasons_of(refusals: Iterable[Refusal]) -> dict[str, int]:
+    """Count refused readings by reason."""
     reasons: dict[str, int] = {}
     for refusal in refusals:
         reasons[refusal.reason] = reasons.get(refusal.reason, 0) + refusal.count
@@ -114,10 +90,10 @@ def _by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:
 
 
 def _store(
-    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, staged: bool | None
-) -> tuple[int, list[Row], list[tuple[Telegram, WireReading]]]:
-    """Store the rows; return the batch's id, those stored, and what is in conflict with what is stored."""
-    batch_id, utility_id = readings.next_batch_id(conn), book.utility_id
+    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, batch_id: int, staged: bool | None
+) -> tuple[list[Row], list[tuple[Telegram, WireReading]]]:
+    """Store the rows; return those stored, and what is in conflict with what is stored."""
+    utility_id = book.utility_id
     taken: set[Key] = set()
     if staged is None:
         stored, taken = _store_one_by_one(conn, utility_id=utility_id, batch_id=batch_id, batch=batch)
@@ -134,7 +110,7 @@ def _store(
         for row, telegram, reading in batch.collisions
         if not readings.is_stored_alike(conn, utility_id=utility_id, row=row)
     ]
-    return batch_id, stored, conflicts
+    return stored, conflicts
 
 
 def _store_one_by_one(
@@ -210,35 +186,3 @@ def _take_answers(
                 )
             )
     return refusals
-
-
-def _take_numbers(
-    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, stored: Sequence[Row], now: datetime
-) -> dict[str, Ack]:
-    """Note the senders' numbers; return what each may be told once this is committed."""
-    if not batch.numbered:
-        return {}
-    brought_new = {batch.origin[row.meter_id, row.read_at_us]: True for row in stored}
-    by_sender = numbered_messages(batch.numbered, brought_new=brought_new)
-    ids = {book.senders[name].sender_id: name for name in by_sender}
-    states = sequences.lock(conn, utility_id=book.utility_id, sender_ids=sorted(ids), at=now)
-    acks: dict[str, Ack] = {}
-    for sender_id, name in ids.items():
-        state = states.get(sender_id, sequence.SequenceState())
-        for message in by_sender[name]:
-            state = sequence.take(state, message)
-        states[sender_id] = state
-        acks[name] = sequence.ack_of(state)
-    sequences.save(
-        conn, utility_id=book.utility_id, states=states, offsets_s=_offsets_s(batch, book=book, now=now), at=now
-    )
-    return acks
-
-
-def _offsets_s(batch: Sorted, *, book: MeterBook, now: datetime) -> dict[int, float]:
-    """Tell how far each sender's newest reading was ahead of our clock; behind is negative, and ordinary."""
-    newest_us: dict[str, int] = {}
-    for (_, read_at_us), (telegram, _) in batch.sources.items():
-        newest_us[telegram.sender] = max(read_at_us, newest_us.get(telegram.sender, read_at_us))
-    now_us = instant_us(now)
-    return {book.senders[name].sender_id: (read_us - now_us) / 1e6 for name, read_us in newest_us.items()}

@@ -11,7 +11,7 @@ from ingest_gateway.domain import decoders
 from ingest_gateway.domain.decoders import Bridges
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sorting import Sorter
-from ingest_gateway.domain.validation import Baseline, Limits
+from ingest_gateway.domain.validation import Limits
 from ingest_gateway.domain.wire import Refused, instant_us
 from ingest_gateway.operations.intake import write
 from ingest_gateway.store import latest, rejects
@@ -63,11 +63,11 @@ def replay_reject(
     if telegram.utility != book.code:
         raise NotReplayable(f"message {reject_id} is for the utility {telegram.utility!r} and not for {book.code!r}")
     limits = Limits.at(instant_us(at), rate=clock.rate_of(conn))
-    baselines = _StoredBaselines(conn, utility_id=utility_id)
+    baselines = latest.StoredBaselines(conn, utility_id=utility_id)
     sorter = Sorter(book=book, limits=limits, baselines=baselines, accept_backwards=accept_backwards)
     sorter.add(telegram, origin=0)
     sorter.sorted.numbered.clear()  # its number was noted when it came
-    taken = write(conn, book=book, batch=sorter.sorted, source="mqtt", staged=None, now=at)
+    taken = write(conn, book=book, batch=sorter.sorted, source="mqtt", now=at)
     rejects.mark_replayed(conn, utility_id=utility_id, reject_id=reject_id, at=at)
     return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
 
@@ -75,17 +75,3 @@ def replay_reject(
 def _book(conn: Connection[TupleRow], *, utility_id: int) -> MeterBook:
     utility = next(one for one in registry.utilities(conn) if one.utility_id == utility_id)
     return read_book(conn, utility=utility)
-
-
-class _StoredBaselines:
-    """The newest stored register of a meter, read each time."""
-
-    def __init__(self, conn: Connection[TupleRow], *, utility_id: int) -> None:
-        self._conn = conn
-        self._utility_id = utility_id
-
-    def of(self, meter_id: int) -> Baseline | None:
-        return latest.baselines(self._conn, utility_id=self._utility_id, meter_ids=[meter_id]).get(meter_id)
-
-    def fresh(self, meter_id: int) -> Baseline | None:
-        return self.of(meter_id)

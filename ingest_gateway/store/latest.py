@@ -7,6 +7,8 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
+from ingest_gateway.domain.packing import HEADER, TRAILER
+from ingest_gateway.domain.registers import Newest
 from ingest_gateway.domain.validation import Baseline, Fall, Row
 from ingest_gateway.domain.wire import from_us
 
@@ -63,6 +65,39 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     )
 
 
+_STAGED = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS latest_stage (LIKE reading) ON COMMIT DELETE ROWS
+    """
+
+
+def advance_packed(conn: Connection[TupleRow], *, packed: bytes, received_at: datetime) -> None:
+    """Move newest readings forward, given one packed reading of each meter; what is late leaves them where they are."""
+    conn.execute(_STAGED)
+    with conn.cursor() as cursor, cursor.copy("COPY latest_stage FROM STDIN (FORMAT BINARY)") as stream:
+        stream.write(HEADER + packed + TRAILER)
+    conn.execute(
+        """
+        INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
+                                       pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+        SELECT utility_id, meter_id, read_at, %(received_at)s, register, export_register, flow, pressure_kpa,
+               voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags
+        FROM latest_stage ORDER BY meter_id  -- one order of locks for every worker
+        ON CONFLICT (utility_id, meter_id) DO UPDATE
+        SET read_at = excluded.read_at, received_at = excluded.received_at,
+            register = coalesce(excluded.register, l.register),
+            export_register = coalesce(excluded.export_register, l.export_register),
+            flow = excluded.flow, pressure_kpa = excluded.pressure_kpa, voltage_1_v = excluded.voltage_1_v,
+            voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
+            battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags,
+            fallen_at = CASE WHEN excluded.register IS NULL THEN l.fallen_at END,
+            fallen_register = CASE WHEN excluded.register IS NULL THEN l.fallen_register END,
+            fallen_readings = CASE WHEN excluded.register IS NULL THEN l.fallen_readings END
+        WHERE excluded.read_at > l.read_at
+        """,
+        {"received_at": received_at},
+    )
+
+
 def note_falls(conn: Connection[TupleRow], *, utility_id: int, falls: Mapping[int, Fall]) -> None:
     """Note by meter what was refused because its register fell."""
     if not falls:
@@ -85,6 +120,22 @@ def note_falls(conn: Connection[TupleRow], *, utility_id: int, falls: Mapping[in
     )
 
 
+def newest(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[int]) -> dict[int, Newest]:
+    """Give the newest stored reading of each meter that has one, for the gateway to compare with."""
+    rows = conn.execute(
+        """
+        SELECT meter_id, (extract(epoch FROM read_at) * 1000000)::bigint, register,
+               (extract(epoch FROM fallen_at) * 1000000)::bigint, fallen_register, fallen_readings
+        FROM meter_latest WHERE utility_id = %(utility_id)s AND meter_id = ANY(%(meter_ids)s) ORDER BY meter_id
+        """,
+        {"utility_id": utility_id, "meter_ids": list(meter_ids)},
+    ).fetchall()
+    return {
+        meter_id: Newest(read_at_us, register, None if fall[0] is None else Fall(*fall))
+        for meter_id, read_at_us, register, *fall in rows
+    }
+
+
 def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[int]) -> dict[int, Baseline]:
     """Give the newest stored register of each meter that has one."""
     rows = conn.execute(
@@ -101,6 +152,20 @@ def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequenc
         meter_id: Baseline(read_at_us, register, None if fall[0] is None else Fall(*fall))
         for meter_id, read_at_us, register, *fall in rows
     }
+
+
+class StoredBaselines:
+    """The newest stored register of a meter, read each time."""
+
+    def __init__(self, conn: Connection[TupleRow], *, utility_id: int) -> None:
+        self._conn = conn
+        self._utility_id = utility_id
+
+    def of(self, meter_id: int) -> Baseline | None:
+        return baselines(self._conn, utility_id=self._utility_id, meter_ids=[meter_id]).get(meter_id)
+
+    def fresh(self, meter_id: int) -> Baseline | None:
+        return self.of(meter_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ingest_gateway.domain.wire import from_us
 
 
 def next_batch_id(conn: Connection[TupleRow]) -> int:
+    """Give a number that no other batch has."""
     row = conn.execute("SELECT nextval('intake_batch_id')").fetchone()
     assert row is not None, "a sequence always has a next number"
     return row[0]
@@ -68,8 +69,7 @@ def store_through_stage(
         """
         SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint
         FROM reading_stage s JOIN reading r USING (utility_id, meter_id, read_at)
-        WHERE r.batch_id <> s.batch_id
-          AND (r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v,
+        WHERE (r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v,
                r.battery_pct, r.flags)
               IS DISTINCT FROM
               (s.register, s.export_register, s.flow, s.pressure_kpa, s.voltage_1_v, s.voltage_2_v, s.voltage_3_v,
@@ -78,6 +78,32 @@ def store_through_stage(
         """
     ).fetchall()
     return {(row[0], row[1]) for row in stored}, {(row[0], row[1]) for row in conflicts}
+
+
+def store_late(conn: Connection[TupleRow], *, packed: bytes) -> tuple[int, set[Key]]:
+    """Store packed readings of which some may be stored already.
+
+    Returns how many were new, and those whose instant is stored with other values.
+    """
+    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS late_stage (LIKE reading) ON COMMIT DELETE ROWS")
+    with conn.cursor() as cursor, cursor.copy("COPY late_stage FROM STDIN (FORMAT BINARY)") as stream:
+        stream.write(HEADER + packed + TRAILER)
+    stored = conn.execute(
+        "INSERT INTO reading SELECT * FROM late_stage ORDER BY meter_id, read_at ON CONFLICT DO NOTHING"
+    ).rowcount
+    conflicts = conn.execute(
+        """
+        SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint
+        FROM late_stage s JOIN reading r USING (utility_id, meter_id, read_at)
+        WHERE (r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v,
+               r.battery_pct, r.flags)
+              IS DISTINCT FROM
+              (s.register, s.export_register, s.flow, s.pressure_kpa, s.voltage_1_v, s.voltage_2_v, s.voltage_3_v,
+               s.battery_pct, s.flags)
+        ORDER BY s.meter_id, s.read_at
+        """
+    ).fetchall()
+    return stored, {(row[0], row[1]) for row in conflicts}
 
 
 def store_one(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, row: Row) -> bool:
@@ -125,6 +151,37 @@ def is_register_stored(conn: Connection[TupleRow], *, utility_id: int, row: Row)
         _parameters(row, utility_id=utility_id, batch_id=0),
     ).fetchone()
     return found is not None and found[0]
+
+
+def rows_of_batch(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    batch_id: int,
+    meter_ids: Sequence[int],
+    first: datetime,
+    last: datetime,
+) -> list[Row]:
+    """List the readings of a batch, which are of these meters and between these instants, both included."""
+    rows = conn.execute(
+        """
+        SELECT r.meter_id, (extract(epoch FROM r.read_at) * 1000000)::bigint, r.register, r.export_register, r.flow,
+               r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v, r.battery_pct, r.flags
+        FROM unnest(%(meter_ids)s::bigint[]) AS m (meter_id)
+        JOIN reading AS r ON r.utility_id = %(utility_id)s AND r.meter_id = m.meter_id
+            AND r.read_at >= %(first)s AND r.read_at <= %(last)s
+        WHERE r.batch_id = %(batch_id)s
+        ORDER BY r.meter_id, r.read_at
+        """,
+        {
+            "utility_id": utility_id,
+            "batch_id": batch_id,
+            "meter_ids": list(meter_ids),
+            "first": first,
+            "last": last,
+        },
+    ).fetchall()
+    return [Row(*row) for row in rows]
 
 
 def record_batch(

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
-from psycopg.types.multirange import Int8Multirange
+from psycopg.types.multirange import Int8Multirange, Multirange
 from psycopg.types.range import Int8Range
 
+from ingest_gateway.domain.marks import NOTHING_READ_US, Runs
 from ingest_gateway.domain.sequence import SequenceState
 
 
@@ -45,16 +46,7 @@ def lock(
         """,
         {"utility_id": utility_id, "sender_ids": list(sender_ids)},
     ).fetchall()
-    return {
-        sender_id: SequenceState(
-            through=through,
-            missing=tuple((part.lower, part.upper) for part in missing),
-            filled=filled,
-            boot=boot,
-            kept_from=kept_from,
-        )
-        for sender_id, through, missing, filled, boot, kept_from in rows
-    }
+    return {row[0]: _state(*row[1:]) for row in rows}
 
 
 def save(
@@ -95,6 +87,48 @@ def save(
         )
 
 
+def advance(
+    conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime, now_us: int
+) -> dict[int, SequenceState]:
+    """Move on the senders whose run begins where they stood; give their new states, to tell them.
+
+    Of the others (never heard, a gap, a number sent again, another count) nothing is changed, and they are not given.
+    """
+    rows = conn.execute(
+        """
+        WITH came AS (
+            SELECT * FROM unnest(%(sender_ids)s::bigint[], %(first)s::bigint[], %(last)s::bigint[],
+                                 %(kept_from)s::bigint[], %(offset_s)s::double precision[], %(boot)s::text[])
+                 AS came (sender_id, first, last, kept_from, offset_s, boot)
+        ), standing AS (
+            SELECT s.sender_id, came.last, came.kept_from, came.offset_s
+            FROM sender_sequence AS s JOIN came USING (sender_id)
+            WHERE s.utility_id = %(utility_id)s AND s.through = came.first - 1 AND s.boot = came.boot
+            ORDER BY s.sender_id  -- one order of locks for every worker
+            FOR UPDATE OF s
+        )
+        UPDATE sender_sequence AS s
+        SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s,
+            clock_offset_s = coalesce(standing.offset_s, s.clock_offset_s)
+        FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
+        RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from
+        """,
+        {
+            "utility_id": utility_id,
+            "sender_ids": runs.sender_ids.tolist(),
+            "first": runs.first.tolist(),
+            "last": runs.last.tolist(),
+            "kept_from": runs.kept_from.tolist(),
+            "offset_s": [
+                None if newest == NOTHING_READ_US else (newest - now_us) / 1e6 for newest in runs.newest_us.tolist()
+            ],
+            "boot": [boot.replace("\0", "") for boot in runs.boots],
+            "now": now,
+        },
+    ).fetchall()
+    return {row[0]: _state(*row[1:]) for row in rows}
+
+
 def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[SenderGap]:
     """List the senders with the most numbers missing."""
     with conn.cursor(row_factory=class_row(SenderGap)) as cursor:
@@ -109,3 +143,8 @@ def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[Sen
             """,
             {"utility_id": utility_id, "limit": limit},
         ).fetchall()
+
+
+def _state(through: int, missing: Multirange[int], filled: int, boot: str, kept_from: int) -> SequenceState:
+    parts = tuple((part.lower, part.upper) for part in missing if part.lower is not None and part.upper is not None)
+    return SequenceState(through=through, missing=parts, filled=filled, boot=boot, kept_from=kept_from)

@@ -1,0 +1,303 @@
+"""The thread that takes messages from the buffer and gets them ready to be written."""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from ingest_gateway.batches import Acks, Block, Messages, Prepared, Stray, Timing, Window, Windows
+from ingest_gateway.books import Books
+from ingest_gateway.domain import decoders
+from ingest_gateway.domain.meters import MeterBook, Speaker
+from ingest_gateway.domain.registers import KnownRegisters, Newest
+from ingest_gateway.domain.sorting import Refusal, Sorted
+from ingest_gateway.domain.validation import Limits
+from ingest_gateway.domain.wire import instant_us
+from ingest_gateway.monitor import Monitor
+from ingest_gateway.mqtt.buffer import Acknowledger, Buffer, Delivery
+from ingest_gateway.preparing import Incoming, Reader, Setting, collect, no_source, prepare
+from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.store import latest, readings
+from ingest_gateway.trouble import is_away
+from kernel.clock import Clock
+from kernel.database import Pool, Scope, transaction
+
+log = structlog.get_logger()
+
+POLL_S = 0.25
+RETRY_S = 0.5
+MAX_ROUTES = 500_000
+
+Ready = Prepared | Stray
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a topic says: which utility, and who speaks by suiden JSON (None: anything else)."""
+
+    code: str | None
+    speaker: Speaker | None
+
+
+class Preparer:
+    """Runs in one thread; what it remembers it can read again from the database."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        clock: Clock,
+        buffer: Buffer,
+        books: Books,
+        windows: Windows,
+        ready: "queue.Queue[Ready]",
+        may_begin: threading.Event,
+        monitor: Monitor,
+        settings: GatewaySettings,
+        stop: threading.Event,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._buffer = buffer
+        self._books = books
+        self._windows = windows
+        self._ready = ready
+        self._may_begin = may_begin
+        self._monitor = monitor
+        self._settings = settings
+        self._stop = stop
+        self._reader = Reader(bridges=settings.bridges, max_bytes=settings.max_message_bytes)
+        self._routes: dict[bytes, Route] = {}
+        self._routed_by: object = None
+        self._known: dict[int, tuple[MeterBook, KnownRegisters]] = {}
+        self._doubted_s = time.monotonic()
+        self._forget = False
+
+    def forget(self) -> None:
+        """Have all that is remembered read anew: something that was prepared was not written. Any thread may."""
+        self._forget = True
+
+    def run(self) -> None:
+        """Prepare batches until `stop`; what is then in the buffer stays un-acknowledged and comes again."""
+        while not self._stop.is_set():
+            if not self._may_begin.wait(POLL_S):
+                continue
+            batch = self._buffer.take(
+                max_messages=self._settings.batch_messages,
+                max_bytes=self._settings.batch_bytes,
+                linger_s=self._settings.batch_age_s,
+                timeout_s=POLL_S,
+            )
+            if batch:
+                self._prepare_until_done(batch)
+
+    def _prepare_until_done(self, batch: list[Delivery]) -> None:
+        """Prepare a batch, again while the database is away; give it up when its connection to the broker is gone."""
+        while not self._stop.is_set():
+            try:
+                groups = self._group(batch)
+                break
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                if not self._wait_for_database(error, batch):
+                    return
+        else:
+            return
+        for code, incoming in groups:
+            prepare_group = self._prepare_one
+            while not self._stop.is_set():
+                try:
+                    prepare_group(code, incoming)
+                    break
+                except Exception as error:
+                    if not is_away(error):
+                        log.exception("intake.not_prepared", messages=len(incoming.messages))
+                        prepare_group = self._prepare_each
+                    elif not self._wait_for_database(error, batch):
+                        return
+
+    def _wait_for_database(self, error: Exception, batch: Sequence[Delivery]) -> bool:
+        """Wait a moment; False if the batch will come again, as its connection is gone."""
+        self._monitor.database_failed(error)
+        log.warning("intake.database_away", error=str(error)[:300])
+        self._stop.wait(RETRY_S)
+        return any(delivery.link.is_up for delivery in batch)
+
+    def _group(self, batch: list[Delivery]) -> list[tuple[str | None, Incoming]]:
+        """Sort the messages of a batch by the utility they name."""
+        topics = [topic for delivery in batch for topic in delivery.topics]
+        payloads = [payload for delivery in batch for payload in delivery.payloads]
+        redelivered = any(delivery.is_redelivered for delivery in batch)
+        timing = Timing([(delivery.received_s, delivery.messages) for delivery in batch])
+        routes = self._routes_of(topics)
+        codes = {route.code for route in routes}
+        if len(codes) == 1:
+            speakers = [route.speaker for route in routes]
+            whole = Incoming(Messages(topics, payloads), speakers, _acks(batch, None), redelivered, timing)
+            return [(routes[0].code, whole)]
+        groups: list[tuple[str | None, Incoming]] = []
+        for code in sorted(codes, key=str):
+            places = [place for place, route in enumerate(routes) if route.code == code]
+            messages = Messages([topics[place] for place in places], [payloads[place] for place in places])
+            speakers = [routes[place].speaker for place in places]
+            groups.append((code, Incoming(messages, speakers, _acks(batch, set(places)), redelivered, timing)))
+        return groups
+
+    def _routes_of(self, topics: list[bytes]) -> list[Route]:
+        books = self._books.now()
+        if books is not self._routed_by or len(self._routes) > MAX_ROUTES:
+            self._routes, self._routed_by = {}, books
+        known = self._routes
+        return [known.get(topic) or self._route(topic) for topic in topics]
+
+    def _route(self, topic: bytes) -> Route:
+        text = topic.decode(errors="replace")
+        code = decoders.utility_of_topic(text, bridges=self._settings.bridges)
+        book = None if code is None else self._books.of(code)
+        speaker = None
+        if book is not None and decoders.is_suiden_json(text):
+            speaker = book.table.speakers.get(text.split("/")[3])
+        route = self._routes[topic] = Route(code, speaker)
+        return route
+
+    def _prepare_one(self, code: str | None, incoming: Incoming) -> None:
+        book = None if code is None else self._books.of(code)
+        if code is None or book is None:
+            stray = Stray(code, incoming.messages, incoming.acks, self._clock.now(), incoming.timing)
+            self._hand_over(stray)
+            return
+        collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
+        if collected.misses and self._books.read_again():
+            book = self._books.of(code) or book
+            topics = incoming.messages.topics
+            speakers = [route.speaker for route in self._routes_of(topics)]
+            incoming = Incoming(incoming.messages, speakers, incoming.acks, incoming.is_redelivered, incoming.timing)
+            collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
+        now = self._clock.now()
+        window = self._window(book, now=now)
+        known = self._known_of(book)
+        limits = Limits.at(instant_us(now), rate=self._clock.rate(), max_age_days=self._settings.max_age_days)
+        part = self._windows.begin(window)
+        try:
+            setting = Setting(book, known, limits, window, part, now)
+            prepared = prepare(incoming, collected=collected, setting=setting, reader=self._reader)
+        except BaseException:
+            self._windows.end(window)
+            self._forget = True
+            raise
+        self._hand_over(prepared)
+
+    def _hand_over(self, ready: Ready) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(ready, timeout=POLL_S)
+                return
+            except queue.Full:
+                continue
+        if isinstance(ready, Prepared):
+            self._windows.end(ready.window)
+
+    def _prepare_each(self, code: str | None, incoming: Incoming) -> None:
+        """Prepare the messages of a batch that cannot be prepared, each by itself: none may keep the others out."""
+        places = zip(incoming.messages.topics, incoming.messages.payloads, incoming.speakers, strict=True)
+        last = len(incoming.messages) - 1
+        for number, (topic, payload, speaker) in enumerate(places):
+            # The batch is acknowledged with its last message: by then all are written.
+            acks = incoming.acks if number == last else Acks([])
+            timing = incoming.timing if number == last else Timing([(incoming.timing.oldest_s, 0)])
+            one = Incoming(Messages([topic], [payload]), [speaker], acks, incoming.is_redelivered, timing)
+            try:
+                self._prepare_one(code, one)
+            except Exception as failed:
+                if is_away(failed):
+                    raise
+                log.exception("intake.message_not_prepared", topic=topic[:200])
+                self._put_aside(code, one)
+
+    def _put_aside(self, code: str | None, one: Incoming) -> None:
+        """Refuse a message that cannot be prepared, so that it does not come back for ever."""
+        book = self._books.of(code) if code is not None else None
+        if book is None:
+            raise AssertionError("what names no utility of ours is not prepared")
+        now = self._clock.now()
+        window = self._window(book, now=now)
+        sorted_out = Sorted(received=1)
+        sorted_out.refusals.append(
+            Refusal(
+                book.utility_id,
+                one.messages.topic(0),
+                one.messages.payloads[0],
+                "malformed",
+                "it could not be read; the gateway's log says why",
+            )
+        )
+        nothing = Block.of_nothing()
+        self._hand_over(
+            Prepared(
+                book=book,
+                window=window,
+                part=self._windows.begin(window),
+                now=now,
+                limits=Limits.at(instant_us(now), rate=1.0),
+                messages=one.messages,
+                acks=one.acks,
+                fresh=nothing,
+                fresh_packed=b"",
+                late=nothing,
+                late_packed=b"",
+                late_source=no_source,
+                others=sorted_out,
+                staged=True,
+                marks=[],
+                timing=one.timing,
+            )
+        )
+
+    def _window(self, book: MeterBook, *, now: datetime) -> Window:
+        """Give the open window of a utility, or a new one; it is open once a commit begins in it."""
+        window = self._windows.current(book.utility_id)
+        if window is not None:
+            return window
+        with transaction(self._pool, scope=Scope(utility_id=book.utility_id, actor="gateway", now=now)) as conn:
+            return Window(book.utility_id, book.code, readings.next_batch_id(conn), readings.next_batch_id(conn))
+
+    def _known_of(self, book: MeterBook) -> KnownRegisters:
+        """Give what is remembered of a utility's meters; compared with the store now and then, as others write too."""
+        earlier = self._known.get(book.utility_id)
+        if earlier is None:
+            known = KnownRegisters(book.table, load=lambda meter_ids: self._newest(book.utility_id, meter_ids))
+        else:
+            known = earlier[1] if earlier[0] is book else earlier[1].on(book.table)
+        self._known[book.utility_id] = (book, known)
+        if self._forget:
+            self._forget = False
+            for _, one in self._known.values():
+                one.forget()
+        elif time.monotonic() - self._doubted_s > self._settings.book_refresh_s:
+            self._doubted_s = time.monotonic()
+            for _, one in self._known.values():
+                one.doubt()
+        return known
+
+    def _newest(self, utility_id: int, meter_ids: list[int]) -> dict[int, Newest]:
+        scope = Scope(utility_id=utility_id, actor="gateway", now=self._clock.now())
+        with transaction(self._pool, scope=scope) as conn:
+            return latest.newest(conn, utility_id=utility_id, meter_ids=meter_ids)
+
+
+def _acks(batch: Sequence[Delivery], places: set[int] | None) -> Acks:
+    """List what is to be acknowledged of a batch, or of its messages at these places."""
+    by_link: dict[int, tuple[Acknowledger, list[int]]] = {}
+    first = 0
+    for delivery in batch:
+        ids = by_link.setdefault(id(delivery.link), (delivery.link, []))[1]
+        for place, message_id in enumerate(delivery.message_ids, first):
+            if message_id and (places is None or place in places):
+                ids.append(message_id)
+        first += delivery.messages
+    return Acks(list(by_link.values()))
