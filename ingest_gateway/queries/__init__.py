@@ -42,7 +42,13 @@ from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReadi
 from ingest_gateway.store.reject_bounds import Dropped, Room
 from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
-from ingest_gateway.store.watching import NewestRegister, meters_of_batches, newest_registers
+from ingest_gateway.store.watching import (
+    NewestReading,
+    NewestRegister,
+    meters_of_batches,
+    newest_readings,
+    newest_registers,
+)
 
 __all__ = [
     "Anomaly",
@@ -57,6 +63,7 @@ __all__ = [
     "LatestRow",
     "MeterCommand",
     "MonthUse",
+    "NewestReading",
     "NewestRegister",
     "PointDay",
     "RefusedOfMeter",
@@ -84,6 +91,7 @@ __all__ = [
     "latest_page",
     "meters_of_batches",
     "monthly_use",
+    "newest_readings",
     "newest_registers",
     "open_anomalies",
     "reading_engine",
