@@ -35,9 +35,22 @@ def mark_batch_due(conn: Connection[TupleRow], *, utility_id: int, batch_id: int
 def mark_rollups_due(
     conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: date, end: date
 ) -> None:
-    """Have local days made anew at the next turn: after a meter was exchanged, or a reading revised."""
+    """Have local days made anew at the next turn."""
     rollups.lock(conn, utility_id=utility_id)
     rollups.mark_due(conn, utility_id=utility_id, meter_ids=meter_ids, first=first, end=end)
+
+
+def mark_reading_due(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, read_at: datetime) -> None:
+    """Have the day made anew in which an instant of a meter lies: its register is another now."""
+    day = _day_of(read_at, zone=zone_of(conn, utility_id=utility_id))
+    mark_rollups_due(conn, utility_id=utility_id, meter_ids=[meter_id], first=day, end=day + timedelta(days=1))
+
+
+def mark_installation_due(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, changed_at: datetime) -> None:
+    """Have a meter's days made anew from that on which it was hung up or taken down, which may be long ago."""
+    rollups.lock(conn, utility_id=utility_id)
+    first = _day_of(changed_at, zone=zone_of(conn, utility_id=utility_id))
+    rollups.mark_due_from(conn, utility_id=utility_id, meter_id=meter_id, first=first)
 
 
 def make_due_rollups(conn: Connection[TupleRow], *, utility_id: int, limit: int = DUE_AT_ONCE) -> int:
@@ -74,6 +87,10 @@ def rebuild_rollups(
         _roll_up(conn, utility_id=utility_id, spans=spans, zone=zone, hours_from=hours_from)
 
 
+def _day_of(at: datetime, *, zone: ZoneInfo) -> date:
+    return local_date(at - timedelta(microseconds=1), zone=zone)  # midnight ends the day before
+
+
 def _closing_days(
     conn: Connection[TupleRow], *, utility_id: int, spans: Sequence[Span], zone: ZoneInfo
 ) -> list[tuple[int, date]]:
@@ -81,7 +98,7 @@ def _closing_days(
     ends = {span.meter_id: span.end for span in reversed(spans)}
     installations = registry.installations_of_meters(conn, utility_id=utility_id, meter_ids=list(ends))
     closed = [
-        (meter.meter_id, local_date(meter.valid_to - timedelta(microseconds=1), zone=zone))
+        (meter.meter_id, _day_of(meter.valid_to, zone=zone))
         for meter in installations
         if meter.valid_to is not None and meter.closing_register is not None
     ]

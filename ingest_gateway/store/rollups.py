@@ -121,6 +121,21 @@ def mark_due(
     )
 
 
+def mark_due_from(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, first: date) -> None:
+    """Note `first` and every later day of the meter that has a rollup: each day with readings has one, or is due."""
+    conn.execute(
+        """
+        INSERT INTO rollup_due (utility_id, meter_id, day)
+        SELECT %(utility_id)s, %(meter_id)s, %(first)s::date
+        UNION
+        SELECT utility_id, meter_id, day FROM meter_day
+        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND day > %(first)s
+        ON CONFLICT DO NOTHING
+        """,
+        {"utility_id": utility_id, "meter_id": meter_id, "first": first},
+    )
+
+
 def due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[tuple[int, date]]:
     """List meters and days that are to be made anew, oldest days first."""
     return [
