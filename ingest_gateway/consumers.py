@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.operations.checker import Running, check_batch
+from ingest_gateway.operations.gaps import look_for_gaps, tell_of_past_days
 from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_installation_due
 from ingest_gateway.store.rollups import utilities_due
 from kernel.clock import Clock
@@ -74,8 +75,12 @@ def make_rollups(pool: Pool, *, clock: Clock) -> int:
         waiting = utilities_due(conn)
     made = 0
     for utility_id in waiting:
-        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=clock.now())) as conn:
-            made += make_due_rollups(conn, utility_id=utility_id)
+        now = clock.now()
+        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=now)) as conn:
+            days = make_due_rollups(conn, utility_id=utility_id)
+            look_for_gaps(conn, utility_id=utility_id, days=days, at=now)
+            tell_of_past_days(conn, utility_id=utility_id, days=days, at=now)
+        made += len(days)
     return made
 
 

@@ -13,9 +13,11 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.books import Books
 from ingest_gateway.commands import GUARDED_PURPOSE, CommandState, GuardVerdict, QueuedCommand, ReleaseGuard
+from ingest_gateway.domain.gaps import AskLimits
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.commands import publish_changed
+from ingest_gateway.operations.gaps import ask_for_backfill, sample_clocks
 from ingest_gateway.settings import GatewaySettings
 from ingest_gateway.store import commands
 from kernel.clock import Clock
@@ -57,6 +59,7 @@ class Dispatcher:
         self._settings = settings
         self._stop = stop
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
+        self._gaps_at_s = time.monotonic() + settings.gap_look_s
         self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
         self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
 
@@ -65,6 +68,7 @@ class Dispatcher:
         while not self._stop.wait(self._settings.command_poll_s):
             try:
                 self.send_due()
+                self._look_after_gaps()
             except Exception as error:  # noqa: BLE001 - this thread goes on, whatever the database or the guard says
                 log.warning("commands.interrupted", error=f"{type(error).__name__}: {error}"[:300])
                 self._stop.wait(AWAY_S)
@@ -85,6 +89,29 @@ class Dispatcher:
                 if self._is_due(book.utility_id, command_id, state) and self._publisher.is_up:
                     sent += self._try_to_send(book, command_id)
         return sent
+
+    def _look_after_gaps(self) -> None:
+        """Ask meters for what they have not sent, now and then; here, because nobody can be asked without a line."""
+        if not self._publisher.is_up:
+            # What waits at the broker comes first, or every meter would seem silent after an outage of ours.
+            self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+        elif time.monotonic() >= self._gaps_at_s:
+            self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+            for book in self._books.all():
+                now, rate = self._clock.now(), self._clock.rate()
+                limits = AskLimits.at_rate(
+                    rate,
+                    grace_s=self._settings.backfill_grace_s,
+                    kept_days=self._settings.backfill_kept_days,
+                    most_open=self._settings.backfill_open,
+                    most_open_per_sender=self._settings.backfill_open_per_sender,
+                )
+                scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+                with transaction(self._pool, scope=scope) as conn:
+                    asked = ask_for_backfill(conn, utility_id=book.utility_id, limits=limits, clock_rate=rate, at=now)
+                    sample_clocks(conn, utility_id=book.utility_id, at=now)
+                if asked:
+                    log.info("gaps.asked", utility=book.code, meters=asked)
 
     def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
         held_s = self._held_s.get((utility_id, command_id))

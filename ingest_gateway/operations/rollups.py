@@ -15,7 +15,7 @@ from kernel.period import local_date, local_days
 from registry import queries as registry
 
 DUE_AT_ONCE = 2_000
-METERS_AT_ONCE = 100
+METER_DAYS_AT_ONCE = 20_000
 HOURS_KEPT_DAYS = 62
 ALL_HOURS = datetime(1, 1, 2, tzinfo=UTC)
 
@@ -53,22 +53,24 @@ def mark_installation_due(conn: Connection[TupleRow], *, utility_id: int, meter_
     rollups.mark_due_from(conn, utility_id=utility_id, meter_id=meter_id, first=first)
 
 
-def make_due_rollups(conn: Connection[TupleRow], *, utility_id: int, limit: int = DUE_AT_ONCE) -> int:
-    """Make up to `limit` due days anew from the raw readings; return how many were taken off the list.
+def make_due_rollups(
+    conn: Connection[TupleRow], *, utility_id: int, limit: int = DUE_AT_ONCE
+) -> list[tuple[int, date]]:
+    """Make up to `limit` due days anew from the raw readings; return the meters and days that were taken off the list.
 
     A day also moves the day after it that has the next register, however far off: use is counted from one to the other.
     """
     rollups.lock(conn, utility_id=utility_id)
     due = rollups.due(conn, utility_id=utility_id, limit=limit)
     if not due:
-        return 0
+        return []
     zone = zone_of(conn, utility_id=utility_id)
     spans = join_days(due)
     moved = rollups.days_after(conn, utility_id=utility_id, spans=spans, time_zone=zone.key)
     closings = _closing_days(conn, utility_id=utility_id, spans=spans, zone=zone)
     _roll_up(conn, utility_id=utility_id, spans=join_days([*due, *moved, *closings]), zone=zone, hours_from=ALL_HOURS)
     rollups.drop_made(conn, utility_id=utility_id, made=due)
-    return len(due)
+    return due
 
 
 def rebuild_rollups(
@@ -82,8 +84,9 @@ def rebuild_rollups(
     hours_first = max(first, end - timedelta(days=hours_days))
     hours_from = local_days(hours_first, end, zone=zone).start
     meter_ids = [meter.meter_id for meter in registry.known_meters(conn, utility_id=utility_id)]
-    for start in range(0, len(meter_ids), METERS_AT_ONCE):
-        spans = [Span(meter_id, first, end) for meter_id in meter_ids[start : start + METERS_AT_ONCE]]
+    at_once = max(1, METER_DAYS_AT_ONCE // max(1, (end - first).days))
+    for start in range(0, len(meter_ids), at_once):
+        spans = [Span(meter_id, first, end) for meter_id in meter_ids[start : start + at_once]]
         _roll_up(conn, utility_id=utility_id, spans=spans, zone=zone, hours_from=hours_from)
 
 
