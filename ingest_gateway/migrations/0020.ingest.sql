@@ -103,7 +103,6 @@ CREATE TABLE meter_day (
     voltage_max_v real,
     PRIMARY KEY (utility_id, meter_id, day)
 );
-CREATE INDEX meter_day_day ON meter_day (utility_id, day);
 
 CREATE TABLE meter_hour (
     utility_id integer NOT NULL,

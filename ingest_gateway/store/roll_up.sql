@@ -6,6 +6,8 @@
 -- An installation brings its opening register, and its closing register once the meter is gone; use between two
 -- installations is nobody's. The register is a ring of 10^digits: the shorter way round is the use, so a rollover counts
 -- forward, and a register that truly went backwards shows as negative use.
+--
+-- OFFSET 0 keeps the planner from joining whole tables: whatever it believes of them, each span is sought by its key.
 WITH span AS MATERIALIZED (
     SELECT meter_id, first::timestamp AT TIME ZONE %(time_zone)s AS start_at, last::timestamp AT TIME ZONE %(time_zone)s AS end_at
     FROM unnest(%(meter_ids)s::bigint[], %(firsts)s::date[], %(ends)s::date[]) AS s (meter_id, first, last)
@@ -25,8 +27,12 @@ WITH span AS MATERIALIZED (
            least(r.voltage_1_v, r.voltage_2_v, r.voltage_3_v) AS low_v, greatest(r.voltage_1_v, r.voltage_2_v, r.voltage_3_v) AS high_v,
            1 AS is_reading
     FROM span
-    JOIN reading AS r ON r.utility_id = %(utility_id)s AND r.meter_id = span.meter_id
-        AND r.read_at > span.start_at AND r.read_at <= span.end_at AND r.read_at > %(from_at)s AND r.read_at <= %(to_at)s
+    CROSS JOIN LATERAL (
+        SELECT * FROM reading AS r
+        WHERE r.utility_id = %(utility_id)s AND r.meter_id = span.meter_id
+            AND r.read_at > span.start_at AND r.read_at <= span.end_at AND r.read_at > %(from_at)s AND r.read_at <= %(to_at)s
+        OFFSET 0
+    ) AS r
     LEFT JOIN revised AS v ON v.meter_id = r.meter_id AND v.read_at = r.read_at
     UNION ALL
     -- An estimate or a customer's own reading stands where the meter sent none.
@@ -106,36 +112,46 @@ WITH span AS MATERIALIZED (
            min(low_v) AS voltage_min_v, avg((low_v + high_v) / 2 ORDER BY read_at)::real AS voltage_mean_v, max(high_v) AS voltage_max_v
     FROM used WHERE read_at > %(hours_from)s GROUP BY 1, 2
 ), old_days AS (
-    SELECT d.meter_id, d.day, d.use_units, d.export_units, d.opening_register, d.closing_register, d.readings, d.flow_max, d.flow_min,
+    SELECT d.place, d.meter_id, d.day, d.use_units, d.export_units, d.opening_register, d.closing_register, d.readings, d.flow_max, d.flow_min,
            d.pressure_min_kpa, d.pressure_max_kpa, d.voltage_min_v, d.voltage_max_v
     FROM unnest(%(meter_ids)s::bigint[], %(firsts)s::date[], %(ends)s::date[]) AS s (meter_id, first, last)
-    JOIN meter_day AS d ON d.utility_id = %(utility_id)s AND d.meter_id = s.meter_id AND d.day >= s.first AND d.day < s.last
+    CROSS JOIN LATERAL (
+        SELECT *, ctid AS place FROM meter_day AS d
+        WHERE d.utility_id = %(utility_id)s AND d.meter_id = s.meter_id AND d.day >= s.first AND d.day < s.last OFFSET 0
+    ) AS d
 ), old_hours AS (
-    SELECT h.meter_id, h.hour, h.use_units, h.readings, h.flow_mean, h.pressure_min_kpa, h.pressure_mean_kpa,
+    SELECT h.place, h.meter_id, h.hour, h.use_units, h.readings, h.flow_mean, h.pressure_min_kpa, h.pressure_mean_kpa,
            h.voltage_min_v, h.voltage_mean_v, h.voltage_max_v
     FROM span
-    JOIN meter_hour AS h ON h.utility_id = %(utility_id)s AND h.meter_id = span.meter_id AND h.hour >= greatest(span.start_at, %(hours_from)s)
-        AND h.hour < span.end_at
+    CROSS JOIN LATERAL (
+        SELECT *, ctid AS place FROM meter_hour AS h
+        WHERE h.utility_id = %(utility_id)s AND h.meter_id = span.meter_id
+            AND h.hour >= greatest(span.start_at, %(hours_from)s) AND h.hour < span.end_at
+        OFFSET 0
+    ) AS h
 ), gone_days AS (
-    DELETE FROM meter_day AS d USING old_days AS o
-    WHERE d.utility_id = %(utility_id)s AND d.meter_id = o.meter_id AND d.day = o.day
-        AND NOT EXISTS (SELECT FROM days AS n WHERE n.meter_id = o.meter_id AND n.day = o.day)
+    DELETE FROM meter_day WHERE ctid = ANY (ARRAY(
+        SELECT o.place FROM old_days AS o WHERE NOT EXISTS (SELECT FROM days AS n WHERE n.meter_id = o.meter_id AND n.day = o.day)))
 ), gone_hours AS (
-    DELETE FROM meter_hour AS h USING old_hours AS o
-    WHERE h.utility_id = %(utility_id)s AND h.meter_id = o.meter_id AND h.hour = o.hour
-        AND NOT EXISTS (SELECT FROM hours AS n WHERE n.meter_id = o.meter_id AND n.hour = o.hour)
+    DELETE FROM meter_hour WHERE ctid = ANY (ARRAY(
+        SELECT o.place FROM old_hours AS o WHERE NOT EXISTS (SELECT FROM hours AS n WHERE n.meter_id = o.meter_id AND n.hour = o.hour)))
 ), new_hours AS (
     -- Only what changed is written: a live day is made anew every second, and most of its hours stand.
     INSERT INTO meter_hour (utility_id, meter_id, hour, use_units, readings, flow_mean, pressure_min_kpa, pressure_mean_kpa,
         voltage_min_v, voltage_mean_v, voltage_max_v)
-    SELECT %(utility_id)s, changed.* FROM (SELECT * FROM hours EXCEPT SELECT * FROM old_hours) AS changed
+    SELECT %(utility_id)s, changed.* FROM (
+        SELECT * FROM hours EXCEPT SELECT meter_id, hour, use_units, readings, flow_mean, pressure_min_kpa, pressure_mean_kpa, voltage_min_v, voltage_mean_v, voltage_max_v FROM old_hours
+    ) AS changed
     ON CONFLICT (utility_id, meter_id, hour) DO UPDATE SET use_units = excluded.use_units, readings = excluded.readings,
         flow_mean = excluded.flow_mean, pressure_min_kpa = excluded.pressure_min_kpa, pressure_mean_kpa = excluded.pressure_mean_kpa,
         voltage_min_v = excluded.voltage_min_v, voltage_mean_v = excluded.voltage_mean_v, voltage_max_v = excluded.voltage_max_v
 )
 INSERT INTO meter_day (utility_id, meter_id, day, use_units, export_units, opening_register, closing_register, readings, flow_max,
     flow_min, pressure_min_kpa, pressure_max_kpa, voltage_min_v, voltage_max_v)
-SELECT %(utility_id)s, changed.* FROM (SELECT * FROM days EXCEPT SELECT * FROM old_days) AS changed
+SELECT %(utility_id)s, changed.* FROM (
+    SELECT * FROM days EXCEPT SELECT meter_id, day, use_units, export_units, opening_register, closing_register, readings, flow_max, flow_min,
+        pressure_min_kpa, pressure_max_kpa, voltage_min_v, voltage_max_v FROM old_days
+) AS changed
 ON CONFLICT (utility_id, meter_id, day) DO UPDATE SET use_units = excluded.use_units, export_units = excluded.export_units,
     opening_register = excluded.opening_register, closing_register = excluded.closing_register, readings = excluded.readings,
     flow_max = excluded.flow_max, flow_min = excluded.flow_min, pressure_min_kpa = excluded.pressure_min_kpa,
