@@ -40,6 +40,7 @@ class MeterLine:
     zone: str
     point_number: str
     address: str
+    instant: str  # for machines
     at: str
     ago: str
     register: str
@@ -70,6 +71,7 @@ def line(visit: Visit, row: TelemetryRow) -> MeterLine:
         zone=row.zone_code,
         point_number=row.point_number,
         address=row.address,
+        instant=row.read_at.isoformat() if row.read_at else "",
         at=formats.datetime(row.read_at) if row.read_at else _("never"),
         ago=formats.ago(row.read_at, now=visit.now) if row.read_at else "",
         register="" if row.register is None else formats.quantity(row.register, scale=row.scale, unit=row.unit),
