@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.commands import publish_changed
 from ingest_gateway.operations.gaps import ask_for_backfill, sample_clocks
 from ingest_gateway.settings import GatewaySettings
-from ingest_gateway.store import commands
+from ingest_gateway.store import commands, gap_asks
 from kernel.clock import Clock
 from kernel.database import Pool, Scope, transaction
 
@@ -59,6 +60,9 @@ class Dispatcher:
         self._settings = settings
         self._stop = stop
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
+        self._gaps_gauge = monitor.metrics.gauge("suiden_gaps_open", "Stretches of meters' readings that are missing")
+        self._missing_gauge = monitor.metrics.gauge("suiden_readings_missing", "Readings that are missing in them")
+        self.gaps_health: Mapping[str, int] = {}
         self._gaps_at_s = time.monotonic() + settings.gap_look_s
         self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
         self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
@@ -97,6 +101,7 @@ class Dispatcher:
             self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
         elif time.monotonic() >= self._gaps_at_s:
             self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+            gaps, readings = 0, 0
             for book in self._books.all():
                 now, rate = self._clock.now(), self._clock.rate()
                 limits = AskLimits.at_rate(
@@ -110,8 +115,13 @@ class Dispatcher:
                 with transaction(self._pool, scope=scope) as conn:
                     asked = ask_for_backfill(conn, utility_id=book.utility_id, limits=limits, clock_rate=rate, at=now)
                     sample_clocks(conn, utility_id=book.utility_id, at=now)
+                    found = gap_asks.open_totals(conn, utility_id=book.utility_id)
+                gaps, readings = gaps + found[0], readings + found[1]
                 if asked:
                     log.info("gaps.asked", utility=book.code, meters=asked)
+            self._gaps_gauge.set(gaps)
+            self._missing_gauge.set(readings)
+            self.gaps_health = {"gaps_open": gaps, "readings_missing": readings}
 
     def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
         held_s = self._held_s.get((utility_id, command_id))

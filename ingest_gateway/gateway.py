@@ -185,6 +185,7 @@ class Gateway:
             **monitor.health(),
             **monitor.rates(),
             **self._set_gauges(),
+            **self._dispatcher.gaps_health,
             "client_id": self._client_id,
             "broker_protocol": link.protocol if link is not None else None,
             "broker_error": connection.last_error,

@@ -19,6 +19,19 @@ def lock(conn: Connection[TupleRow], *, utility_id: int) -> bool:
     return row is not None and row[0]
 
 
+def open_totals(conn: Connection[TupleRow], *, utility_id: int) -> tuple[int, int]:
+    """Count the gaps that are open, and the readings missing in them."""
+    row = conn.execute(
+        """
+        SELECT count(*), coalesce(sum(missing), 0)::bigint FROM reading_gap
+        WHERE utility_id = %(utility_id)s AND state = 'open'
+        """,
+        {"utility_id": utility_id},
+    ).fetchone()
+    assert row is not None, "an aggregate gives one row"
+    return row[0], row[1]
+
+
 def open_by_sender(conn: Connection[TupleRow], *, utility_id: int) -> dict[int, int]:
     """Count the backfills that are queued or sent and not answered, by the sender that hears for the meter."""
     rows = conn.execute(
