@@ -35,11 +35,12 @@ def telemetry(
     zone_id: int | None = None,
     serial: str | None = None,
     only_silent: bool = False,
-    before: tuple[datetime, int] | None = None,
+    after: str = "",
     limit: int = 50,
 ) -> list[TelemetryRow]:
-    """List installed meters, the newest reading first; `before` is (read_at, meter_id) of the page before.
+    """List installed meters with their newest readings by serial, from the one after `after` ("": the first).
 
+    In the order of time a live list of a city's meters would have no pages: each reading moves a meter to the front.
     `serial` finds its beginning; `clock_rate` is how fast utility time runs.
     """
     wanted = serial.lower().translate(str.maketrans("", "", "-._ ")) if serial else None
@@ -50,7 +51,7 @@ def telemetry(
         zone_id=zone_id,
         serial=wanted or None,
         only_silent=only_silent,
-        before=before,
+        after=after,
         slack_s=ON_THE_WAY_S * clock_rate,
         limit=limit,
         at=at,
