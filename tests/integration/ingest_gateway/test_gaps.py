@@ -12,7 +12,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.gaps import AskLimits
-from ingest_gateway.operations.gaps import ask_for_backfill, forget_closed_gaps, look_for_gaps, sample_clocks
+from ingest_gateway.operations.gaps import (
+    ask_for_backfill,
+    forget_closed_gaps,
+    look_for_gaps,
+    sample_clocks,
+    tell_of_past_days,
+)
 from ingest_gateway.queries import gaps as queries
 from kernel.period import local_date
 from tests import gateway_town as town
@@ -249,3 +255,14 @@ def test_a_clock_is_sampled_only_when_its_meter_was_heard(founded: Connection[Tu
     assert clock is not None
     assert (clock.offset_s, clock.is_steady) == (90.0, False)
     assert clock.sampled_at == datetime(2026, 4, 1, 3, 15, tzinfo=UTC)
+
+
+def test_days_of_the_past_that_change_are_told_and_today_is_not(founded: Connection[TupleRow]) -> None:
+    today = NOON.astimezone(TOKYO).date()
+    days = [(1, today), (2, today), (1, today - timedelta(days=3)), (7, today - timedelta(days=1))]
+    tell_of_past_days(founded, utility_id=1, days=[(1, today)], at=NOON)
+    assert founded.execute("SELECT payload FROM event").fetchall() == []
+    tell_of_past_days(founded, utility_id=1, days=days, at=NOON)
+    assert founded.execute("SELECT payload FROM event WHERE topic = 'use.repaired'").fetchall() == [
+        ({"meter_ids": [1, 7], "first": "2026-03-29", "last": "2026-03-31"},)
+    ]
