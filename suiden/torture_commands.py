@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from suiden.torture.decoders import Outcome
     from suiden.torture.ingest import Run
 
 commands = typer.Typer(no_args_is_help=True, help="Try to break the product: faults under load, hostile messages.")
@@ -64,6 +65,36 @@ def ingest(
     _conclude(run, folder=folder, report=report)
 
 
+@commands.command()
+def decoders(
+    inputs: Annotated[int, typer.Option(min=1, help="messages for each format")] = 100_000,
+    seed: Annotated[int, typer.Option(help="the same one makes the same messages")] = 1,
+    format: Annotated[  # noqa: A002 - it is the name of the option
+        list[str] | None, typer.Option(help="a format; may be repeated. None: all of them")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="file for every number, as JSON")] = None,
+) -> None:
+    """Give each decoder messages of real devices, changed at random; a telegram or a reason must come out, at once.
+
+    What comes out is held to its promises: checked against a water and an electricity meter, kept and read back.
+    Exit code 0 only if no decoder raised anything else and none took longer than a second.
+    """
+    from suiden.torture import decoder_telling
+    from suiden.torture import decoders as torture
+
+    names = decoder_telling.chosen(format)
+    outcomes: list[Outcome] = []
+    with _bar(inputs * len(names)) as bar:
+        for name in names:
+            bar.say(name)
+            done = len(outcomes) * inputs
+            outcomes.append(
+                torture.torture(name, inputs=inputs, seed=seed, progress=lambda now, done=done: bar.at(done + now))
+            )
+    if not decoder_telling.conclude(outcomes, seed=seed, report=report, console=out):
+        sys.exit(1)
+
+
 class _Bar:
     """The progress bar, where there is a terminal, and the lines above it."""
 
@@ -74,6 +105,9 @@ class _Bar:
 
     def say(self, what: str) -> None:
         self._progress.update(self._task, description=what)
+
+    def at(self, done: int) -> None:
+        self._progress.update(self._task, completed=done)
 
     def tell(self, cycle: object) -> None:
         from suiden.torture.ingest import Cycle

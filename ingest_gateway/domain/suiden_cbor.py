@@ -1,6 +1,7 @@
 """The decoder of suiden CBOR, version 1: the content of suiden JSON in RFC 8949."""
 
 import io
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -55,17 +56,25 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram
 
 
 def _convert(parts: list[Any], of: type[One], *, kind: str, aside: list[Fragment]) -> list[One]:
-    try:
-        return msgspec.convert(parts, list[of])
-    except (msgspec.ValidationError, OverflowError):
-        pass
     read: list[One] = []
     for part in parts:
         try:
-            read.append(msgspec.convert(part, of))
+            one = msgspec.convert(part, of)
+            if isinstance(one, WireReading):
+                _check_finite(one)
+            read.append(one)
         except (msgspec.ValidationError, OverflowError) as error:
             aside.append(Fragment(cbor2.dumps({kind: [part]}), "malformed", str(error)[:300]))
+        except Refused as refused:
+            aside.append(Fragment(cbor2.dumps({kind: [part]}), refused.reason, refused.detail))
     return read
+
+
+def _check_finite(reading: WireReading) -> None:
+    """Find the numbers that JSON cannot say: what is kept of a refused reading is kept as JSON, and would lose them."""
+    for number in (reading.flow, reading.pressure_kpa, *(reading.voltage_v or ())):
+        if number is not None and not math.isfinite(number):
+            raise Refused("not_finite", f"a measure is {number}")
 
 
 def _refuse(*_: object) -> NoReturn:

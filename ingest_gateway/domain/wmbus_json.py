@@ -1,5 +1,6 @@
 """The decoder of what wmbusmeters publishes for a decoded telegram."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -108,7 +109,10 @@ def _voltages(told: Mapping[str, Any]) -> list[float | None] | None:
 
 
 def _float(number: Decimal) -> float:
-    return float(number)
+    found = float(number)
+    if not math.isfinite(found):
+        raise Refused("out_of_range", f"{number} is more than any meter shows")
+    return found
 
 
 def _flags(told: Mapping[str, Any]) -> list[str] | None:
