@@ -12,7 +12,12 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.operations.checker import Running, check_batch
 from ingest_gateway.operations.gaps import look_for_gaps, tell_of_past_days
-from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_installation_due
+from ingest_gateway.operations.rollups import (
+    make_due_rollups,
+    make_due_zones,
+    mark_batch_due,
+    mark_installation_due,
+)
 from ingest_gateway.store.rollups import utilities_due
 from kernel.clock import Clock
 from kernel.database import Pool, Scope, transaction
@@ -80,6 +85,8 @@ def make_rollups(pool: Pool, *, clock: Clock) -> int:
             days = make_due_rollups(conn, utility_id=utility_id)
             look_for_gaps(conn, utility_id=utility_id, days=days, at=now)
             tell_of_past_days(conn, utility_id=utility_id, days=days, at=now)
+        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=now)) as conn:
+            make_due_zones(conn, utility_id=utility_id)
         made += len(days)
     return made
 

@@ -9,13 +9,15 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.rollup import Span, join_days
 from ingest_gateway.queries.local_time import zone_of
-from ingest_gateway.store import rollups
+from ingest_gateway.store import rollups, zone_rollups
 from ingest_gateway.store.stored_batches import batch
 from kernel.period import local_date, local_days
 from registry import queries as registry
 
 DUE_AT_ONCE = 2_000
 METER_DAYS_AT_ONCE = 20_000
+ZONE_HOURS_AT_ONCE = 500
+ZONE_HOURS_REBUILT_AT_ONCE = 5_000
 HOURS_KEPT_DAYS = 62
 ALL_HOURS = datetime(1, 1, 2, tzinfo=UTC)
 
@@ -73,10 +75,19 @@ def make_due_rollups(
     return due
 
 
+def make_due_zones(conn: Connection[TupleRow], *, utility_id: int, limit: int = ZONE_HOURS_AT_ONCE) -> int:
+    """Make up to `limit` hours of zones anew, in which hours of meters changed; return how many were taken off."""
+    rollups.lock(conn, utility_id=utility_id)
+    return zone_rollups.make_due(conn, utility_id=utility_id, limit=limit)
+
+
 def rebuild_rollups(
     conn: Connection[TupleRow], *, utility_id: int, first: date, end: date, hours_days: int = HOURS_KEPT_DAYS
 ) -> None:
-    """Make all days from `first` up to, not including, `end` anew for every meter; hours for the last `hours_days`."""
+    """Make all days from `first` up to, not including, `end` anew for every meter; hours for the last `hours_days`.
+
+    The hours of zones that change by it are made too.
+    """
     rollups.lock(conn, utility_id=utility_id)
     rollups.allow_memory(conn)
     rollups.drop_due(conn, utility_id=utility_id, first=first, end=end)
@@ -88,6 +99,8 @@ def rebuild_rollups(
     for start in range(0, len(meter_ids), at_once):
         spans = [Span(meter_id, first, end) for meter_id in meter_ids[start : start + at_once]]
         _roll_up(conn, utility_id=utility_id, spans=spans, zone=zone, hours_from=hours_from)
+    while make_due_zones(conn, utility_id=utility_id, limit=ZONE_HOURS_REBUILT_AT_ONCE):
+        pass
 
 
 def _day_of(at: datetime, *, zone: ZoneInfo) -> date:

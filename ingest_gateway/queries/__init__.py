@@ -25,12 +25,14 @@ from ingest_gateway.queries.use import (
     HourUse,
     MonthUse,
     PointDay,
+    ZoneHour,
     ZonePressure,
     daily_use,
     daily_use_of_point,
     hourly_use,
     monthly_use,
     use_today,
+    zone_hours,
     zone_pressure,
 )
 from ingest_gateway.store.commands import MeterCommand
@@ -76,6 +78,7 @@ __all__ = [
     "SenderState",
     "StoredReading",
     "UtilityMissing",
+    "ZoneHour",
     "ZonePressure",
     "anomalies",
     "anomalies_of_points",
@@ -102,6 +105,7 @@ __all__ = [
     "rejected_page",
     "rejected_room",
     "use_today",
+    "zone_hours",
     "zone_of",
     "zone_pressure",
 ]

@@ -1,6 +1,7 @@
 """What the control room asks: live telemetry, silent meters, the voltage of zones."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
@@ -8,9 +9,9 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.flags import to_names as flag_names
 from ingest_gateway.store import console as store
-from ingest_gateway.store.console import MeterCounts, TelemetryRow, ZoneVoltage
+from ingest_gateway.store import zone_rollups
+from ingest_gateway.store.console import MeterCounts, TelemetryRow
 from kernel.period import Period
-from registry import queries as registry
 
 __all__ = [
     "MeterCounts",
@@ -23,6 +24,17 @@ __all__ = [
 ]
 
 ON_THE_WAY_S = 30.0  # of wall time that a reading may take from the meter to the store
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneVoltage:
+    """Voltage over the meters of one zone in one hour."""
+
+    zone_id: int
+    hour: datetime
+    voltage_min_v: float
+    voltage_mean_v: float
+    voltage_max_v: float
 
 
 def telemetry(
@@ -70,9 +82,20 @@ def zone_voltages(
 
     Only meters of the commonest nominal voltage count, for 100 V and 200 V do not mix; it is returned first.
     """
-    meters = [one for one in registry.known_meters(conn, utility_id=utility_id) if one.point_id is not None]
-    nominal_v, _count = next(iter(Counter(one.nominal_v for one in meters if one.nominal_v).most_common(1)), (None, 0))
-    meter_ids = [one.meter_id for one in meters if nominal_v is not None and one.nominal_v == nominal_v]
-    return nominal_v, store.zone_voltages(
-        conn, utility_id=utility_id, meter_ids=meter_ids, first=period.start, end=period.end
-    )
+    hours = [
+        one
+        for one in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=None)
+        if one.nominal_v and one.voltage_mean_v is not None
+    ]
+    meters = Counter[float]()
+    for one in hours:
+        meters[one.nominal_v] += one.meters
+    nominal_v = max(meters, key=lambda volts: (meters[volts], -volts), default=None)
+    return nominal_v, [
+        ZoneVoltage(one.zone_id, one.hour, one.voltage_min_v, one.voltage_mean_v, one.voltage_max_v)
+        for one in hours
+        if one.nominal_v == nominal_v
+        and one.voltage_min_v is not None
+        and one.voltage_mean_v is not None
+        and one.voltage_max_v is not None
+    ]

@@ -1,6 +1,5 @@
-"""What the control room looks at: the newest readings of all meters, silent meters, the voltage of zones."""
+"""What the control room looks at: the newest readings of all meters, silent meters."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,17 +29,6 @@ class TelemetryRow:
     battery_pct: int | None
     flags: int
     is_silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneVoltage:
-    """Voltage over the meters of one zone in one hour."""
-
-    zone_id: int
-    hour: datetime
-    voltage_min_v: float
-    voltage_mean_v: float
-    voltage_max_v: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +111,3 @@ def meter_counts(conn: Connection[TupleRow], *, utility_id: int, slack_s: float,
         ).fetchone()
     assert found is not None, "an aggregate gives one row"
     return found
-
-
-def zone_voltages(
-    conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: datetime, end: datetime
-) -> list[ZoneVoltage]:
-    """Give the hours of the time with the lowest, mean and highest voltage of each zone that these meters hang in."""
-    with conn.cursor(row_factory=class_row(ZoneVoltage)) as cursor:
-        return cursor.execute(
-            """
-            SELECT p.zone_id, h.hour, min(h.voltage_min_v)::float8 AS voltage_min_v,
-                   avg(h.voltage_mean_v)::float8 AS voltage_mean_v, max(h.voltage_max_v)::float8 AS voltage_max_v
-            FROM meter_hour h
-            JOIN installation i ON i.utility_id = h.utility_id AND i.meter_id = h.meter_id AND upper_inf(i.valid)
-            JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
-            WHERE h.utility_id = %(utility_id)s AND h.meter_id = ANY(%(meter_ids)s)
-              AND h.hour >= %(first)s AND h.hour < %(end)s AND h.voltage_mean_v IS NOT NULL
-            GROUP BY p.zone_id, h.hour ORDER BY p.zone_id, h.hour
-            """,
-            {"utility_id": utility_id, "meter_ids": list(meter_ids), "first": first, "end": end},
-        ).fetchall()
