@@ -70,6 +70,6 @@ def writer(renderer: Renderer) -> Write:
         formats = formats_of(locale, meter.zone)
         html = renderer.part(PARTIAL, reading=written(reading, meter, formats=formats), translate=formats.translate)
         target = f'<hx-partial hx-target="#reading-{meter.meter_id}" hx-swap="outerMorph">{html}</hx-partial>'
-        return f"data: {target.replace(chr(10), '')}\n\n".encode()
+        return f"data: {target.replace(chr(10), ' ')}\n\n".encode()
 
     return write

@@ -103,8 +103,10 @@ def tiles(visit: Visit, *, open_anomalies: int) -> tuple[Tile, ...]:
     """Make the figures at the top of the control room."""
     _, formats = visit.translate, visit.formats
     gateway = ingest_queries.gateway_health(visit.conn, utility_id=visit.utility_id)
-    counts = console.meter_counts(
-        visit.conn, utility_id=visit.utility_id, at=visit.now, clock_rate=visit.services.clock.rate()
+    clock_rate = visit.services.clock.rate()
+    counts = visit.shared(
+        "meter counts",
+        read=lambda: console.meter_counts(visit.conn, utility_id=visit.utility_id, at=visit.now, clock_rate=clock_rate),
     )
     told = gateway.health
     received = _count(told, "received")

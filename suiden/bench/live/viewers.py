@@ -23,7 +23,13 @@ EVENT = re.compile(rb"^event: live-(\S+)", re.MULTILINE)
 OPENED_AT_ONCE = 8
 ANSWER_LIMIT_S = 30.0
 AGAIN_S = 1.0
-CONSOLE_EVERY_S = 1.0
+CONSOLE = {  # parts of control room and live table, and how often the pages ask for them at most, in seconds
+    "/operator/telemetry?fragment=table": 1.0,
+    "/operator?fragment=tiles": 1.0,
+    "/operator?fragment=water": 8.0,
+    "/operator?fragment=power": 8.0,
+}
+NEARLY = 0.95  # of a second: what comes once a second is never left out for being a little early
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Screens:
         self._turn = asyncio.Semaphore(OPENED_AT_ONCE)
         self._asking: set[tuple[int, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asked_s: dict[int, float] = {}
+        self._asked_s: dict[tuple[int, str], float] = {}
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
@@ -128,7 +134,9 @@ class Screens:
     async def _open_console(self, number: int, token: str) -> None:
         def hear(message: bytes, _arrived_us: int) -> None:
             if b"telemetry" in EVENT.findall(message):
-                self._begin(self._look(number, token))
+                for path, every_s in CONSOLE.items():
+                    if self._is_due(number, path, every_s=every_s):
+                        self._begin(self._look(token, path))
 
         await self._open("/events?topics=telemetry,anomalies", token, hear)
 
@@ -154,19 +162,21 @@ class Screens:
             except (ConnectionError, TimeoutError):
                 self._seen.asked["stream refused"] += 1
 
-    async def _look(self, number: int, token: str) -> None:
-        """Ask for the live table and the figures, as two operators' pages do once a second."""
+    def _is_due(self, number: int, path: str, *, every_s: float) -> bool:
+        """Tell whether a page would ask now, and take it that it does."""
         now_s = time.monotonic()
-        if now_s - self._asked_s.get(number, 0.0) < CONSOLE_EVERY_S * 0.95:
-            return
-        self._asked_s[number] = now_s
-        table = await self._get(token, "/operator/telemetry?fragment=table")
+        if now_s - self._asked_s.get((number, path), float("-inf")) < every_s * NEARLY:
+            return False
+        self._asked_s[(number, path)] = now_s
+        return True
+
+    async def _look(self, token: str, path: str) -> None:
+        part = await self._get(token, path)
         arrived_us = time.time_ns() // 1000
-        instants = [_us(instant) for instant in INSTANT.findall(table)]
+        instants = [_us(instant) for instant in INSTANT.findall(part)]
         if instants:
             self._seen.console_instant_us.append(max(instants))
             self._seen.console_arrived_us.append(arrived_us)
-        await self._get(token, "/operator?fragment=tiles")
 
     async def _ask(self, number: int, token: str, path: str) -> None:
         if (number, path) in self._asking:
