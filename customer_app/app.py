@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from customer_app import errors, resolvers
+from customer_app import errors, reading_lines, resolvers, topics
 from customer_app.live import Hub
+from customer_app.live_readings import ReadingFeed
+from customer_app.live_rights import StandingWatch
 from customer_app.rendering import Renderer
 from customer_app.routes import SURFACES, shared
 from customer_app.security import SecureAnswers, WebMetrics
@@ -23,13 +25,20 @@ from kernel.metrics import Metrics
 def create_app(settings: WebSettings, *, pool: Pool, clock: Clock, metrics: Metrics) -> FastAPI:
     """Make the application that serves `settings.surface`; the pool must act as `suiden_app`."""
     routers = routers_of(settings.surface)
+    renderer = Renderer(Statics())
     services = Services(
         settings=settings,
         pool=pool,
         clock=clock,
         metrics=metrics,
-        hub=Hub(resolvers=resolvers.resolvers(pool)),
-        renderer=Renderer(Statics()),
+        hub=Hub(
+            resolvers=resolvers.resolvers(pool),
+            readings=ReadingFeed(read=resolvers.reader(pool), write=reading_lines.writer(renderer)),
+            standings=StandingWatch(check=resolvers.checker(pool, clock=clock)),
+            paced=topics.PACED,
+            refreshes_per_s=settings.refreshes_per_s,
+        ),
+        renderer=renderer,
         paths=frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute)),
     )
     app = FastAPI(

@@ -1,11 +1,12 @@
 """How numbers, amounts and times are written on a page: in the reader's language, on the utility's clock."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
-from babel import dates, numbers
+from babel import Locale, dates, numbers
 
 from kernel import money
 from kernel.i18n import Translate
@@ -21,14 +22,13 @@ class Formats:
     locale: str
     zone: ZoneInfo
     currency: str
-    translate: Translate
+    translate: Translate = field(compare=False)  # the same language, the same words
 
     def money(self, amount_minor: int) -> str:
         return money.format_minor(amount_minor, currency=self.currency, locale=self.locale)
 
     def number(self, amount: int | float | Decimal, *, decimals: int = 0) -> str:
-        pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
-        return numbers.format_decimal(amount, pattern, locale=self.locale)
+        return _pattern(decimals).apply(amount, _locale(self.locale))
 
     def percent(self, share: float) -> str:
         return numbers.format_percent(share, locale=self.locale)
@@ -68,7 +68,7 @@ class Formats:
         return dates.format_time(self.local(at), "HH:mm:ss", locale=self.locale)
 
     def datetime(self, at: dt.datetime) -> str:
-        return f"{self.short_date(self.local(at).date())} {self.time(at)}"
+        return _minute(self, self.local(at).replace(second=0, microsecond=0))
 
     def full_datetime(self, at: dt.datetime) -> str:
         return f"{self.day_of(at)} {self.time(at)}"
@@ -121,3 +121,21 @@ class Formats:
         if minutes < 48 * 60:
             return _("%(h)s h %(m)s min", h=minutes // 60, m=minutes % 60)
         return _("%(d)s days %(h)s h", d=minutes // 1440, h=minutes % 1440 // 60)
+
+
+# Live pages write a thousand numbers and times a second: what is the same each time is looked up once.
+
+
+@cache
+def _pattern(decimals: int) -> numbers.NumberPattern:
+    return numbers.parse_pattern("#,##0." + "0" * decimals if decimals else "#,##0")
+
+
+@cache
+def _locale(code: str) -> Locale:
+    return Locale.parse(code)
+
+
+@lru_cache(maxsize=256)
+def _minute(formats: Formats, at: dt.datetime) -> str:
+    return f"{formats.short_date(at.date())} {formats.time(at)}"

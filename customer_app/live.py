@@ -1,21 +1,25 @@
 """Live pages: one thread listens to the database, every open stream is woken when what it shows has changed.
 
-A stream sends names of topics, never content: the page then asks for its fragment again, with its own rights.
+A stream sends names of topics: the page then asks for its fragment again, with its own rights. One thing is sent as
+content, because it changes with every reading: what a customer's own meter said last (see live_readings.py).
 """
 
 import asyncio
-import contextlib
 import json
 import secrets
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from customer_app.live_pace import Pace
+from customer_app.live_readings import ReadingFeed
+from customer_app.live_rights import StandingWatch
+from customer_app.live_viewer import Viewer
 from kernel import events
 
 log = structlog.get_logger()
@@ -25,6 +29,8 @@ KEEPALIVE_S = 15.0
 LISTEN_POLL_S = 0.2  # how long the end of the server waits for the listening thread
 EVERYTHING = "*"
 PAST_KEPT = 200  # deliveries: seconds of a busy day, longer than a page takes to open its stream
+PAST_NAMES_KEPT = 50_000  # names in these deliveries: a batch of a city's readings names thousands of meters
+REFRESHES_PER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +46,46 @@ class Change:
 Resolve = Callable[[int, list[str]], Iterable[str]]
 
 
-class Viewer:
-    """One open stream: what it waits for, and which of its topics are due."""
-
-    def __init__(self, utility_id: int, wants: Mapping[str, frozenset[str]]) -> None:
-        self.utility_id = utility_id
-        self.wants = wants  # "ticket.changed/point:3" -> names of page topics
-        self.due: set[str] = set()
-        self.woken = asyncio.Event()
-
-    def wake(self, topics: Iterable[str]) -> None:
-        self.due.update(topics)
-        self.woken.set()
-
-
 class Hub:
     """Fans changes out to viewers. Only the event loop touches the viewers; the listening thread hands over."""
 
-    def __init__(self, *, resolvers: Mapping[str, Resolve]) -> None:
+    def __init__(
+        self,
+        *,
+        resolvers: Mapping[str, Resolve],
+        readings: ReadingFeed | None = None,
+        standings: StandingWatch | None = None,
+        paced: Collection[str] = (),
+        refreshes_per_s: float = REFRESHES_PER_S,
+    ) -> None:
+        """Take who is woken by what. The topics in `paced`, and all where much is due at once, are told at a pace."""
         self._resolvers = resolvers
+        self._readings = readings
+        self._standings = standings
+        self._paced = frozenset(paced)
+        self._pace = Pace(per_s=refreshes_per_s)
         self._viewers: dict[tuple[int, str], set[Viewer]] = defaultdict(set)
         self._all: set[Viewer] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._watch: asyncio.Task[None] | None = None
         self._name = secrets.token_hex(4)
         self._delivered = 0
-        self._past: deque[tuple[int, set[tuple[int, str]] | None]] = deque(maxlen=PAST_KEPT)
+        self._past: deque[tuple[int, set[tuple[int, str]] | None]] = deque()
+        self._past_names = 0
         self.closed = asyncio.Event()
 
     def start(self, database_url: str) -> None:
         """Begin to listen; called in the event loop."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(
-            target=events.listen,
-            args=(database_url,),
-            kwargs={"channel": events.POSITIONED, "wake": self.notified, "stop": self._stop, "poll_s": LISTEN_POLL_S},
-            name="live pages",
-            daemon=True,
-        )
-        self._thread.start()
+        self._listen(database_url, channel=events.POSITIONED, wake=self.notified)
+        if self._readings is not None:
+            # Not by way of the relay: a reading is shown as soon as it is stored, also while the checker is away.
+            self._readings.start()
+            self._listen(database_url, channel=events.PUBLISHED, wake=self._readings.stored)
+        if self._standings is not None:
+            self._watch = self._loop.create_task(self._standings.look_on(lambda: self._all))
 
     def close_streams(self) -> None:
         """End every stream; the server can then finish its other answers. Called in the event loop."""
@@ -90,8 +96,24 @@ class Hub:
     def stop(self) -> None:
         self.close_streams()
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
+        self._pace.stop()
+        if self._readings is not None:
+            self._readings.stop()
+        if self._watch is not None:
+            self._watch.cancel()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+
+    def _listen(self, database_url: str, *, channel: str, wake: Callable[[str], None]) -> None:
+        thread = threading.Thread(
+            target=events.listen,
+            args=(database_url,),
+            kwargs={"channel": channel, "wake": wake, "stop": self._stop, "poll_s": LISTEN_POLL_S},
+            name=f"live pages: {channel}",
+            daemon=True,
+        )
+        thread.start()
+        self._threads.append(thread)
 
     def mark(self) -> str:
         """Name this moment: what a page shows is at least as new. Called in any thread, before the page is read."""
@@ -113,6 +135,8 @@ class Hub:
         self._all.add(viewer)
         for want in viewer.wants:
             self._viewers[(viewer.utility_id, want)].add(viewer)
+        if self._readings is not None:
+            self._readings.join(viewer)
         if after:
             self._catch_up(viewer, after=after)
 
@@ -121,7 +145,7 @@ class Hub:
         oldest = self._past[0][0] if self._past else self._delivered + 1
         is_known = name == self._name and number.isdecimal() and int(number) + 1 >= oldest
         if not is_known:  # of another process, or too long ago
-            viewer.wake(topic for topics in viewer.wants.values() for topic in topics)
+            self._pace.tell(viewer, viewer.topics)
             return
         for woken in (woken for seen, woken in self._past if seen > int(number)):
             for want, topics in viewer.wants.items():
@@ -130,6 +154,9 @@ class Hub:
 
     def leave(self, viewer: Viewer) -> None:
         self._all.discard(viewer)
+        self._pace.forget(viewer)
+        if self._readings is not None:
+            self._readings.leave(viewer)
         for want in viewer.wants:
             waiting = self._viewers[(viewer.utility_id, want)]
             waiting.discard(viewer)
@@ -154,15 +181,26 @@ class Hub:
         return woken
 
     def _deliver(self, woken: set[tuple[int, str]] | None) -> None:
-        self._delivered += 1
-        self._past.append((self._delivered, woken))
+        self._remember(woken)
         if woken is None:
             for viewer in self._all:
-                viewer.wake(topic for topics in viewer.wants.values() for topic in topics)
+                self._pace.tell(viewer, viewer.topics)
             return
         for utility_id, want in woken:
             for viewer in self._viewers.get((utility_id, want), ()):
-                viewer.wake(viewer.wants[want])
+                topics = viewer.wants[want]
+                if topics <= self._paced:
+                    self._pace.tell(viewer, topics)
+                else:
+                    viewer.wake(topics)
+
+    def _remember(self, woken: set[tuple[int, str]] | None) -> None:
+        self._delivered += 1
+        self._past.append((self._delivered, woken))
+        self._past_names += len(woken or ())
+        while len(self._past) > PAST_KEPT or self._past_names > PAST_NAMES_KEPT:
+            _, gone = self._past.popleft()
+            self._past_names -= len(gone or ())
 
 
 def parse(payload: str) -> list[Change] | None:
@@ -182,28 +220,42 @@ def parse(payload: str) -> list[Change] | None:
 async def stream(
     hub: Hub, viewer: Viewer, *, limit_s: float, least_gap_s: float = LEAST_GAP_S, after: str = ""
 ) -> AsyncIterator[bytes]:
-    """Send the names of due topics, at most once a `least_gap_s`, until the limit or the server's end.
+    """Send messages as they come and names of due topics at most once a `least_gap_s`, until limit or server's end.
 
-    `after` is the mark of the page that shows them: what changed since then is due at once.
+    `after` is the mark of the page that shows the topics: what changed since then is due at once.
     """
     hub.join(viewer, after=after)
     ends_s = time.monotonic() + limit_s
+    told_s = float("-inf")
     try:
         yield format_sse_event(event="ready", data_str="", retry=2000)
-        while not hub.closed.is_set() and time.monotonic() < ends_s:
-            try:
-                async with asyncio.timeout(min(KEEPALIVE_S, max(0.0, ends_s - time.monotonic()))):
-                    await viewer.woken.wait()
-            except TimeoutError:
+        while not hub.closed.is_set() and (now_s := time.monotonic()) < ends_s:
+            # What changes within the gap is told in one go after it; readings do not wait for it.
+            wait_s = max(0.0, told_s + least_gap_s - now_s) if viewer.due else KEEPALIVE_S
+            is_woken = await _is_woken(viewer, within_s=min(wait_s, ends_s - now_s))
+            if viewer.is_ended:
+                break
+            parts = list(viewer.messages.values())
+            viewer.messages.clear()
+            if viewer.due and time.monotonic() >= told_s + least_gap_s:
+                due, viewer.due = sorted(viewer.due), set()
+                parts += [format_sse_event(event=f"live-{topic}", data_str="") for topic in due]
+                told_s = time.monotonic()
+            if parts:
+                yield b"".join(parts)
+            elif not is_woken and not viewer.due:
                 yield KEEPALIVE_COMMENT
-                continue
-            viewer.woken.clear()
-            due, viewer.due = sorted(viewer.due), set()
-            for topic in due:
-                yield format_sse_event(event=f"live-{topic}", data_str="")
-            # What changes meanwhile is told in one go; the server's end cuts the wait short.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(least_gap_s):
-                    await hub.closed.wait()
     finally:
         hub.leave(viewer)
+
+
+async def _is_woken(viewer: Viewer, *, within_s: float) -> bool:
+    """Wait for something to send, and tell whether it came in time."""
+    if not viewer.woken.is_set():
+        try:
+            async with asyncio.timeout(within_s):
+                await viewer.woken.wait()
+        except TimeoutError:
+            return False
+    viewer.woken.clear()
+    return True

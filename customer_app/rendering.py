@@ -73,3 +73,7 @@ class Renderer:
             except KeyError as error:
                 raise FragmentUnknown(f"{page.TEMPLATE} has no fragment {fragment}") from error
         return self._environment.get_template(name).render(page=page, frame=frame, _=frame.translate)
+
+    def part(self, name: str, *, translate: Translate, **things: object) -> str:
+        """Give a partial that stands alone, outside any page."""
+        return self._environment.get_template(name).render(_=translate, **things)

@@ -1,12 +1,18 @@
-"""From what changed to who is concerned, looked up once for all viewers."""
+"""What live pages look up, once for all viewers: who is concerned by a change, what meters said, who may still see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from customer_app import customers
 from customer_app.live import Resolve
+from customer_app.live_readings import Read
+from customer_app.live_rights import Check
+from customer_app.live_viewer import Standing
 from ingest_gateway import queries as ingest_queries
-from kernel.clock import wall_now
+from ingest_gateway.queries import NewestReading
+from kernel.clock import Clock, wall_now
 from kernel.database import Pool, Scope, transaction
 from maintenance_tracker import queries as tracker_queries
+from registry import operations as registry_operations
 from registry import queries as registry_queries
 
 
@@ -32,6 +38,39 @@ def resolvers(pool: Pool) -> Mapping[str, Resolve]:
         return [*keys, *(f"point:{point_id}" for point_id in found)]
 
     return {"intake.batch_stored": meters, "ticket.changed": points, "planned_work.changed": places}
+
+
+def reader(pool: Pool) -> Read:
+    """Give what asks for the newest readings of all watched meters."""
+
+    def read(utility_id: int, meter_ids: Sequence[int]) -> Iterable[NewestReading]:
+        with transaction(pool, scope=_scope(utility_id)) as conn:
+            return ingest_queries.newest_readings(conn, utility_id=utility_id, meter_ids=meter_ids)
+
+    return read
+
+
+def checker(pool: Pool, *, clock: Clock) -> Check:
+    """Give what asks the registry about all open streams of a utility at once."""
+
+    def check(utility_id: int, standings: Sequence[Standing]) -> list[Standing]:
+        now = clock.now()
+        party_ids = {one.party_id for one in standings if one.party_id is not None and one.meter_ids}
+        with transaction(pool, scope=_scope(utility_id)) as conn:
+            rights = registry_operations.rights_of_sessions(
+                conn, utility_id=utility_id, tokens=[one.token for one in standings], wall_now=wall_now()
+            )
+            meters = registry_queries.meters_of_parties(
+                conn, utility_id=utility_id, party_ids=party_ids, roles=customers.USING_ROLES, at=now
+            )
+        none = frozenset[int]()
+        return [
+            one
+            for one in standings
+            if rights.get(one.token) != one.rights or not one.meter_ids <= meters.get(one.party_id or 0, none)
+        ]
+
+    return check
 
 
 def _scope(utility_id: int) -> Scope:

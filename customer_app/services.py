@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from customer_app.live import Hub
 from customer_app.rendering import Renderer
 from customer_app.settings import WebSettings
+from customer_app.shared_reads import SharedReads
 from kernel.clock import Clock
 from kernel.database import Pool
 from kernel.metrics import Metrics
@@ -54,6 +55,7 @@ class Services:
     renderer: Renderer
     paths: frozenset[str]  # the pages that this process serves
     recent_views: RecentViews = field(default_factory=RecentViews)
+    shared_reads: SharedReads = field(default_factory=SharedReads)
     _utility: Utility | None = None
     _utility_read_at_s: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)

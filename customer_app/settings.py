@@ -51,6 +51,12 @@ class WebSettings(BaseSettings):
         gt=0,
         description="Seconds after which a live stream ends: the browser asks again, and its rights are checked again",
     )
+    refreshes_per_s: float = Field(
+        default=10.0,
+        validation_alias="SUIDEN_REFRESHES_PER_S",
+        gt=0,
+        description="Fragments a second that pages are told to ask for again because of readings, over all of them",
+    )
     bridges: BridgeSetting = Field(
         default=dict(DEFAULT_BRIDGES),
         validation_alias="SUIDEN_GATEWAY_BRIDGES",

@@ -40,6 +40,7 @@ class MeterLine:
     zone: str
     point_number: str
     address: str
+    instant: str  # for machines
     at: str
     ago: str
     register: str
@@ -70,6 +71,7 @@ def line(visit: Visit, row: TelemetryRow) -> MeterLine:
         zone=row.zone_code,
         point_number=row.point_number,
         address=row.address,
+        instant=row.read_at.isoformat() if row.read_at else "",
         at=formats.datetime(row.read_at) if row.read_at else _("never"),
         ago=formats.ago(row.read_at, now=visit.now) if row.read_at else "",
         register="" if row.register is None else formats.quantity(row.register, scale=row.scale, unit=row.unit),
@@ -101,8 +103,10 @@ def tiles(visit: Visit, *, open_anomalies: int) -> tuple[Tile, ...]:
     """Make the figures at the top of the control room."""
     _, formats = visit.translate, visit.formats
     gateway = ingest_queries.gateway_health(visit.conn, utility_id=visit.utility_id)
-    counts = console.meter_counts(
-        visit.conn, utility_id=visit.utility_id, at=visit.now, clock_rate=visit.services.clock.rate()
+    clock_rate = visit.services.clock.rate()
+    counts = visit.shared(
+        "meter counts",
+        read=lambda: console.meter_counts(visit.conn, utility_id=visit.utility_id, at=visit.now, clock_rate=clock_rate),
     )
     told = gateway.health
     received = _count(told, "received")

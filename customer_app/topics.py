@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from customer_app import customers
+from customer_app import customers, reading_lines
+from customer_app.live_viewer import ShownMeter
 from customer_app.visit import NotFound, Visit
 
 
@@ -54,6 +55,10 @@ def _number(about: str) -> int:
     return int(about)
 
 
+# What a customer's use shows beside its newest reading changes slowly: pages ask again for it at a pace.
+PACED = frozenset({"use"})
+READING = "reading"  # `reading:4`: the newest reading of one's own meter is sent itself
+
 TOPICS = {
     # a customer's own
     "use": Topic("use.view_own", _own_use),
@@ -83,3 +88,12 @@ def wants(visit: Visit, names: Iterable[str]) -> dict[str, frozenset[str]]:
         for change in topic.changes(visit, about):
             found[change].add(name)
     return {change: frozenset(named) for change, named in found.items()}
+
+
+def shown_meters(visit: Visit, names: Iterable[str]) -> dict[int, ShownMeter]:
+    """Give the meters whose newest readings this login may be sent, of those that the page shows."""
+    asked = {about for name, _, about in (full_name.partition(":") for full_name in names) if name == READING}
+    if not asked or not visit.may("use.view_own"):
+        return {}
+    own = customers.own_meters(visit, points=customers.own_points(visit)).values()
+    return {meter.meter_id: reading_lines.shown(visit, meter) for meter in own if str(meter.meter_id) in asked}

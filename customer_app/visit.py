@@ -1,6 +1,7 @@
 """One request: who asks, for which utility, when, in which language, in which transaction."""
 
 import secrets
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -105,6 +106,13 @@ class Visit:
         if thing is None:
             raise NotFound(f"nothing at {self.request.url.path}")
         return thing
+
+    def shared(self, *question: Hashable, read: Callable[[], Thing]) -> Thing:
+        """Read what all who may ask get alike; the refreshes of open pages share one answer for a moment.
+
+        A page that is opened reads anew, so that it shows what its reader has just done.
+        """
+        return self.services.shared_reads.get((self.utility_id, *question), read, anew=self.fragment == "")
 
     def show(self, page: Page, *, status: int = 200) -> Response:
         """Answer with a page, or with the one fragment of it that was asked for."""

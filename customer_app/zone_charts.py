@@ -83,7 +83,12 @@ def charts(visit: Visit, *, service: str) -> tuple[ZoneChart, ...]:
 
 def _pressures(visit: Visit, period: Period) -> _Measured:
     found: dict[int, dict[datetime, _Hour]] = defaultdict(dict)
-    for row in ingest_queries.zone_pressure(visit.conn, utility_id=visit.utility_id, period=period):
+    rows = visit.shared(
+        "zone pressure",
+        period,
+        read=lambda: ingest_queries.zone_pressure(visit.conn, utility_id=visit.utility_id, period=period),
+    )
+    for row in rows:
         mean = row.pressure_mean_kpa
         found[row.zone_id][row.hour] = _Hour(row.pressure_min_kpa, mean, mean)
     return _Measured(found, PRESSURE_BAND_KPA, "kPa", decimals=0, margin=40.0)
@@ -91,7 +96,11 @@ def _pressures(visit: Visit, period: Period) -> _Measured:
 
 def _voltages(visit: Visit, period: Period) -> _Measured:
     found: dict[int, dict[datetime, _Hour]] = defaultdict(dict)
-    nominal_v, rows = console.zone_voltages(visit.conn, utility_id=visit.utility_id, period=period)
+    nominal_v, rows = visit.shared(
+        "zone voltages",
+        period,
+        read=lambda: console.zone_voltages(visit.conn, utility_id=visit.utility_id, period=period),
+    )
     for row in rows:
         found[row.zone_id][row.hour] = _Hour(row.voltage_min_v, row.voltage_mean_v, row.voltage_max_v)
     return _Measured(found, _voltage_band(nominal_v or 100.0), "V", decimals=1, margin=2.0)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime
 
 import psycopg
 import structlog
@@ -10,7 +11,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.operations.checker import Running, check_batch
-from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due
+from ingest_gateway.operations.gaps import look_for_gaps, tell_of_past_days
+from ingest_gateway.operations.rollups import (
+    make_due_rollups,
+    make_due_zones,
+    mark_batch_due,
+    mark_installation_due,
+)
 from ingest_gateway.store.rollups import utilities_due
 from kernel.clock import Clock
 from kernel.database import Pool, Scope, transaction
@@ -19,6 +26,7 @@ from kernel.events import Event, Handler
 log = structlog.get_logger()
 
 BATCH_STORED = "intake.batch_stored"
+INSTALLATION_CHANGED = "installation.changed"
 ROLLUP_PAUSE_S = 1.0
 ROLLUP_SHARE = 0.15
 RETRY_S = 1.0
@@ -26,8 +34,11 @@ REFRESH_S = 5.0
 
 
 def rollup_handlers() -> Mapping[str, Handler]:
-    """Consumer `rollup`: note the days that a batch changes. `keep_rollups` makes them, many batches at a time."""
-    return {BATCH_STORED: _mark_due}
+    """Consumer `rollup`: note the days that a batch changes, or a meter that was hung up or taken down.
+
+    `keep_rollups` makes them, many at a time.
+    """
+    return {BATCH_STORED: _mark_due, INSTALLATION_CHANGED: _mark_installation_due}
 
 
 def checker_handlers(*, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
@@ -69,9 +80,24 @@ def make_rollups(pool: Pool, *, clock: Clock) -> int:
         waiting = utilities_due(conn)
     made = 0
     for utility_id in waiting:
-        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=clock.now())) as conn:
-            made += make_due_rollups(conn, utility_id=utility_id)
+        now = clock.now()
+        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=now)) as conn:
+            days = make_due_rollups(conn, utility_id=utility_id)
+            look_for_gaps(conn, utility_id=utility_id, days=days, at=now)
+            tell_of_past_days(conn, utility_id=utility_id, days=days, at=now)
+        with transaction(pool, scope=Scope(utility_id=utility_id, actor="rollup", now=now)) as conn:
+            make_due_zones(conn, utility_id=utility_id)
+        made += len(days)
     return made
+
+
+def _mark_installation_due(conn: Connection[TupleRow], event: Event) -> None:
+    mark_installation_due(
+        conn,
+        utility_id=event.utility_id,
+        meter_id=int(event.payload["meter_id"]),
+        changed_at=datetime.fromisoformat(event.payload["changed_at"]),
+    )
 
 
 def _mark_due(conn: Connection[TupleRow], event: Event) -> None:

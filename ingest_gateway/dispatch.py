@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -13,11 +14,13 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.books import Books
 from ingest_gateway.commands import GUARDED_PURPOSE, CommandState, GuardVerdict, QueuedCommand, ReleaseGuard
+from ingest_gateway.domain.gaps import AskLimits
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.commands import publish_changed
+from ingest_gateway.operations.gaps import ask_for_backfill, sample_clocks
 from ingest_gateway.settings import GatewaySettings
-from ingest_gateway.store import commands
+from ingest_gateway.store import commands, gap_asks
 from kernel.clock import Clock
 from kernel.database import Pool, Scope, transaction
 
@@ -58,6 +61,10 @@ class Dispatcher:
         self._settings = settings
         self._stop = stop
         self._books = books
+        self._gaps_gauge = monitor.metrics.gauge("suiden_gaps_open", "Stretches of meters' readings that are missing")
+        self._missing_gauge = monitor.metrics.gauge("suiden_readings_missing", "Readings that are missing in them")
+        self.gaps_health: Mapping[str, int] = {}
+        self._gaps_at_s = time.monotonic() + settings.gap_look_s
         self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
         self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
 
@@ -66,6 +73,7 @@ class Dispatcher:
         while not self._stop.wait(self._settings.command_poll_s):
             try:
                 self.send_due()
+                self._look_after_gaps()
             except Exception as error:  # noqa: BLE001 - this thread goes on, whatever the database or the guard says
                 log.warning("commands.interrupted", error=f"{type(error).__name__}: {error}"[:300])
                 self._stop.wait(AWAY_S)
@@ -86,6 +94,35 @@ class Dispatcher:
                 if self._is_due(book.utility_id, command_id, state) and self._publisher.is_up:
                     sent += self._try_to_send(book, command_id)
         return sent
+
+    def _look_after_gaps(self) -> None:
+        """Ask meters for what they have not sent, now and then; here, because nobody can be asked without a line."""
+        if not self._publisher.is_up:
+            # What waits at the broker comes first, or every meter would seem silent after an outage of ours.
+            self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+        elif time.monotonic() >= self._gaps_at_s:
+            self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+            gaps, readings = 0, 0
+            for book in self._books.all():
+                now, rate = self._clock.now(), self._clock.rate()
+                limits = AskLimits.at_rate(
+                    rate,
+                    grace_s=self._settings.backfill_grace_s,
+                    kept_days=self._settings.backfill_kept_days,
+                    most_open=self._settings.backfill_open,
+                    most_open_per_sender=self._settings.backfill_open_per_sender,
+                )
+                scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+                with transaction(self._pool, scope=scope) as conn:
+                    asked = ask_for_backfill(conn, utility_id=book.utility_id, limits=limits, clock_rate=rate, at=now)
+                    sample_clocks(conn, utility_id=book.utility_id, at=now)
+                    found = gap_asks.open_totals(conn, utility_id=book.utility_id)
+                gaps, readings = gaps + found[0], readings + found[1]
+                if asked:
+                    log.info("gaps.asked", utility=book.code, meters=asked)
+            self._gaps_gauge.set(gaps)
+            self._missing_gauge.set(readings)
+            self.gaps_health = {"gaps_open": gaps, "readings_missing": readings}
 
     def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
         held_s = self._held_s.get((utility_id, command_id))

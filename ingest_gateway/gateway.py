@@ -177,8 +177,8 @@ class Gateway:
             server = probes.serve(
                 port=self._settings.metrics_port,
                 metrics=self._monitor.metrics,
-                is_live=lambda: True,
-                is_ready=lambda: self._connection.is_up and self._monitor.database_ok,
+                problems=self._problems,
+                refresh=self._set_gauges,
             )
         log.info("gateway.started", client_id=self._client_id)
         while not self._stop.wait(WATCH_S):
@@ -217,24 +217,34 @@ class Gateway:
                     "gateway.no_heartbeat", error=str(error)[:200], after_s=round(time.monotonic() - began_s, 1)
                 )
 
-    def _health(self) -> Mapping[str, Any]:
+    def _problems(self) -> list[str]:
+        """Say which parts are away, so that messages wait; nothing: they are stored as they come."""
         connection, monitor = self._connection, self._monitor
+        broker = [] if connection.is_up else [f"broker: {connection.last_error or 'not connected'}"]
+        return broker + ([] if monitor.database_ok else [f"database: {monitor.database_error}"])
+
+    def _set_gauges(self) -> Mapping[str, float]:
         gauges = {
             "buffer_messages": self._buffer.messages,
             "buffer_bytes": self._buffer.bytes,
-            "broker_connected": connection.is_up,
-            "database_ok": monitor.database_ok,
-            "connects": connection.connects,
-            "thread_restarts": connection.restarts,
+            "broker_connected": self._connection.is_up,
+            "database_ok": self._monitor.database_ok,
+            "connects": self._connection.connects,
+            "thread_restarts": self._connection.restarts,
         }
         for name, number in gauges.items():
-            monitor.gauges[name].set(float(number))
+            self._monitor.gauges[name].set(float(number))
+        return gauges
+
+    def _health(self) -> Mapping[str, Any]:
+        connection, monitor = self._connection, self._monitor
         link = connection.link
         return {
             **monitor.health(),
             **monitor.rates(),
             **monitor.waits.percentiles_ms(),
-            **gauges,
+            **self._set_gauges(),
+            **self._dispatcher.gaps_health,
             "client_id": self._client_id,
             "broker_protocol": link.protocol if link is not None else None,
             "broker_error": connection.last_error,

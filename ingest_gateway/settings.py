@@ -46,6 +46,17 @@ class GatewaySettings(BaseSettings):
     command_poll_s: float = Field(default=0.25, gt=0, description="seconds between looks for commands to send")
     command_resend_s: float = Field(default=5.0, gt=0, description="seconds until an unanswered command is sent again")
     command_max_sends: int = Field(default=20, gt=0, description="times that a command is sent, at most")
+    gap_look_s: float = Field(
+        default=5.0, gt=0, description="seconds between looks for silent meters and for gaps to ask meters about"
+    )
+    backfill_grace_s: float = Field(
+        default=900.0, ge=0, description="seconds of utility time that a gap has to fill by itself before it is asked"
+    )
+    backfill_kept_days: int = Field(default=40, gt=0, description="days that meters remember what they showed")
+    backfill_open: int = Field(default=50, gt=0, description="meters asked for readings at one time, in all")
+    backfill_open_per_sender: int = Field(
+        default=4, gt=0, description="meters asked at one time through one sender that is heard; else one"
+    )
     database_deadline_s: float = Field(
         default=60.0, gt=0, description="seconds after which a database that does not answer is given up"
     )

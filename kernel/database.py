@@ -1,12 +1,14 @@
 """Connections, roles and transactions."""
 
+import select
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from psycopg import Connection, conninfo, sql
+from psycopg import Connection, OperationalError, conninfo, sql
 from psycopg.rows import TupleRow
 from psycopg.types.range import TimestamptzRange
 from psycopg_pool import ConnectionPool
@@ -17,6 +19,7 @@ Role = Literal["suiden_app", "suiden_gateway", "suiden_worker", "suiden_auditor"
 Pool = ConnectionPool[Connection[TupleRow]]
 
 CONNECT_TIMEOUT_S = 10
+CHECK_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def open_pool(database_url: str, *, role: Role, process: str, max_size: int = 8)
         min_size=1,
         max_size=max_size,
         open=True,
-        check=ConnectionPool.check_connection,
+        check=_check_connection,
         timeout=CONNECT_TIMEOUT_S,
         name=process,
     )
@@ -52,6 +55,31 @@ def with_options(database_url: str, *, role: Role, process: str) -> str:
         tcp_user_timeout=30_000,
         keepalives_idle=15,
     )
+
+
+def _check_connection(conn: Connection[TupleRow]) -> None:
+    """Ask the server for a sign of life before a connection is given out.
+
+    A server process that is stopped and not dead never answers, and its machine acknowledges every packet: without a
+    deadline of our own we would wait for as long as it is stopped.
+
+    :raises psycopg.OperationalError: if the connection is broken, or nothing is answered in time
+    """
+    deadline_s = time.monotonic() + CHECK_TIMEOUT_S
+    with conn.lock:
+        server = conn.pgconn
+        server.send_query(b"")
+        poll = select.poll()
+        poll.register(server.socket, select.POLLIN)
+        while True:
+            server.flush()
+            server.consume_input()
+            if not server.is_busy():
+                if server.get_result() is None:
+                    return
+            elif not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000) and time.monotonic() >= deadline_s:
+                conn.close()
+                raise OperationalError(f"the database did not answer within {CHECK_TIMEOUT_S:.0f} s")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What meters and concentrators say and obey: readings into numbered messages, orders into valves and relays."""
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -106,22 +107,30 @@ class Speakers:
         return "done", ""
 
     def _backfill(self, speaker: Speaker, order: Order) -> tuple[str, str]:
-        """Say again what the meter remembers from one time to another; the last day unless told."""
+        """Say again what the meter remembers from one time to another, both by its own clock; the last day unless told.
+
+        The readings go the way of all others: numbered, and kept until they are acknowledged.
+        """
+        column = self._world.column(order.meter)
         until_h, first_h = self._world.state.hour, self._world.state.hour - BACKFILL_MESSAGE_H
         try:
             if "from" in order.args:
-                first_h = int(instant(order.args["from"]).timestamp()) // 3600
-            for name in ("to", "until"):
-                if name in order.args:
-                    until_h = int(instant(order.args[name]).timestamp()) // 3600
+                first_h = math.ceil(self._own_hours(order.args["from"], column))
+            if "to" in order.args:
+                until_h = math.floor(self._own_hours(order.args["to"], column))
         except MessageUnusable as error:
             return "failed", str(error)
-        column = (self._world.column(order.meter),)
         reads = self._world.remembered(first_h=first_h, until_h=until_h)
+        if not reads:
+            return "failed", "nothing of it is remembered"
         for start in range(0, len(reads), BACKFILL_MESSAGE_H):
-            readings = [r for read in reads[start : start + BACKFILL_MESSAGE_H] for r in self._readings(read, column)]
-            speaker.outbox.put(readings=readings)
+            part = reads[start : start + BACKFILL_MESSAGE_H]
+            speaker.outbox.put(readings=[said for read in part for said in self._readings(read, (column,))])
         return "done", f"{len(reads)} readings"
+
+    def _own_hours(self, told: object, column: int) -> float:
+        """Tell at which hour since 1970 a meter showed what it dates so, by its own clock."""
+        return (instant(told).timestamp() - self._clock_offset_s[column]) / 3600
 
     def _say(self, speaker: Speaker) -> None:
         readings = [reading for read in speaker.unsaid for reading in self._readings(read, speaker.columns)]

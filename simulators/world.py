@@ -14,7 +14,7 @@ from simulators.town import Town
 
 Supply = Literal["on", "off", "trickle"]
 TRICKLE_LPH = 30
-KEPT_HOURS = 15 * 24  # how far back a meter remembers what it showed
+KEPT_HOURS = 40 * 24  # how far back a meter remembers what it showed, as real ones do
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,39 @@ def reading(
         json_file.write_text(json.dumps(reading_report.as_json(report), indent=2) + "\n")
 
 
+@commands.command()
+def live(
+    rate: Annotated[str, typer.Option(help="messages a second, of one reading each")] = "5000",
+    seconds: Annotated[float, typer.Option(help="how long it is measured, after 5 s that are not")] = 20.0,
+    viewers: Annotated[int, typer.Option(help="customers who look on, of one meter each")] = 995,
+    consoles: Annotated[int, typer.Option(help="operators who look on, once a second")] = 5,
+    meters: Annotated[str | None, typer.Option(help="meters in all; by default each sends once a second")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Publish readings one by one: how long until they are committed, and until they are on people's screens."""
+    from suiden.bench import rig as rigs
+    from suiden.bench.live import LiveImpossible, report, run_live
+    from suiden.errors import NotPossibleHere
+
+    try:
+        with _progress() as say, rigs.servers(database_url=database_url) as rig:
+            figures = run_live(
+                rig,
+                rate_per_s=one_size(rate),
+                duration_s=seconds,
+                viewers=viewers,
+                consoles=consoles,
+                meters=one_size(meters) if meters else None,
+                say=say,
+            )
+    except LiveImpossible as error:
+        raise NotPossibleHere(str(error)) from error
+    report.show(figures, console=out)
+    if json_file is not None:
+        json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done: one line that changes on a terminal, elsewhere a line now and then."""

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
-from suiden import bench_commands, event_commands, settings, torture_commands
+from suiden import bench_commands, broker_commands, event_commands, settings, torture_commands
 from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app = typer.Typer(
 simulate = typer.Typer(no_args_is_help=True, help="The living town: run it, or throw a fault into it.")
 app.add_typer(simulate, name="simulate")
 app.add_typer(event_commands.commands, name="events")
+app.add_typer(broker_commands.commands, name="broker")
 app.add_typer(torture_commands.commands, name="torture")
 app.add_typer(bench_commands.commands, name="bench")
 out = Console()
@@ -122,7 +123,7 @@ def secrets_command(
     folder: Annotated[Path, typer.Argument(help="where the files go, such as deploy/secrets")],
     town: Annotated[bool, typer.Option(help="with logins for the simulated town's meters")] = True,
     database_host: Annotated[str, typer.Option(help="where the services find PostgreSQL")] = "database:5432",
-    broker_host: Annotated[str, typer.Option(help="where the services find the broker")] = "broker:1883",
+    broker_host: Annotated[str, typer.Option(help="where the services find the broker")] = "broker:1884",
 ) -> None:
     """Make the passwords and login files of an installation; what is there already stays."""
     from suiden import founding, secret_files

@@ -6,6 +6,8 @@ from kernel.clock import ClockNotSet
 from kernel.event_failures import FailureUnknown
 from kernel.migrate import MigrationFailed
 from kernel.settings import SettingFileUnreadable
+from suiden.broker_access import AccessImpossible
+from suiden.certificates import CertificateImpossible
 from suiden.embedded.broker import BrokerUnusable
 from suiden.embedded.postgres import EmbeddedPostgresUnusable
 from suiden.mail_server import MailServerUnusable
@@ -20,7 +22,9 @@ class NotPossibleHere(Exception):
 
 
 EXPECTED = (
+    AccessImpossible,
     BrokerUnusable,
+    CertificateImpossible,
     ClockNotSet,
     EmbeddedPostgresUnusable,
     FailureUnknown,

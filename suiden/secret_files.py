@@ -7,6 +7,9 @@ from suiden.embedded.access import SENDER_RULES, Login, write_files
 from suiden.whole_files import read_secret, write_once
 
 SERVICE_NAME = "suiden"
+# In a folder of their own, which the broker's container mounts: of a file alone it would go on seeing the first one.
+PASSWORD_FILE = "broker/passwords"
+ACCESS_FILE = "broker/access"
 # Containers read their secrets as users of their own: the folder, not the files, keeps others of this machine out.
 FOLDER_MODE = 0o700
 FILE_MODE = 0o644
@@ -19,8 +22,8 @@ class FolderOpen(Exception):
 def make(folder: Path, *, sender_names: tuple[str, ...], database_host: str, broker_host: str) -> list[str]:
     """Make what is missing in `folder`, which its owner alone may enter; return the names of the files made.
 
-    Every sender gets the same first password, which the town's simulated meters use; real ones get their own by
-    `mosquitto_passwd`.
+    Every sender named here gets the same first password, which the town's simulated meters use; real ones get their own
+    by `suiden broker access`.
 
     :raises FolderOpen: if the folder is there, others may enter it, and it is not empty
     :raises SecretEmpty: if a file is there with nothing in it
@@ -33,16 +36,17 @@ def make(folder: Path, *, sender_names: tuple[str, ...], database_host: str, bro
     kept_url = _keep(folder, "mqtt_url", f"mqtt://{SERVICE_NAME}:{broker_password}@{broker_host}", made)
     _keep(folder, "card_secret", secrets.token_urlsafe(24), made)
     meter_password = _keep(folder, "meter_password", secrets.token_urlsafe(24), made)
-    if not (folder / "mqtt_passwords").exists() or not (folder / "mqtt_access").exists():
+    if not (folder / PASSWORD_FILE).exists() or not (folder / ACCESS_FILE).exists():
         service = Login(SERVICE_NAME, kept_url.split(":", 2)[2].partition("@")[0], is_service=True)
         senders = [Login(name, meter_password) for name in sender_names]
+        (folder / PASSWORD_FILE).parent.mkdir(mode=0o755, exist_ok=True)
         write_files(
             logins=[service, *senders],
             rules=SENDER_RULES,
-            password_file=folder / "mqtt_passwords",
-            acl_file=folder / "mqtt_access",
+            password_file=folder / PASSWORD_FILE,
+            acl_file=folder / ACCESS_FILE,
         )
-        for name in ("mqtt_passwords", "mqtt_access"):
+        for name in (PASSWORD_FILE, ACCESS_FILE):
             (folder / name).chmod(FILE_MODE)
             made.append(name)
     return made

@@ -64,7 +64,13 @@ class Running:
     """A gateway in threads of this process, and what is asked of its database."""
 
     def __init__(
-        self, database_url: str, mqtt_url: str, guard: operations.ReleaseGuard = allow, *, deadline_s: float = 60.0
+        self,
+        database_url: str,
+        mqtt_url: str,
+        guard: operations.ReleaseGuard = allow,
+        *,
+        deadline_s: float = 60.0,
+        **settings: float,
     ) -> None:
         self.database_url = database_url
         self.stop = threading.Event()
@@ -78,7 +84,11 @@ class Running:
                 "release_guard": guard,
                 "stop": self.stop,
                 "settings": GatewaySettings(
-                    batch_age_s=0.05, command_poll_s=0.05, command_resend_s=0.5, database_deadline_s=deadline_s
+                    batch_age_s=0.05,
+                    command_poll_s=0.05,
+                    command_resend_s=0.5,
+                    database_deadline_s=deadline_s,
+                    **settings,  # type: ignore[arg-type]
                 ),
                 "metrics": self.metrics,
             },

@@ -9,10 +9,11 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, labels, money, notice_texts, repairs
+from customer_app import customers, labels, money, notice_texts, reading_lines, repairs
 from customer_app.dependencies import allowed
 from customer_app.money import Owed, Stopped
 from customer_app.notice_texts import NoticeText
+from customer_app.reading_lines import ReadingLine, reading_topics
 from customer_app.rendering import Page
 from customer_app.repairs import RepairSummary, WorkRow
 from customer_app.usage import Chart, Figure, Usage, total_of_month
@@ -48,6 +49,7 @@ class UseCard:
     today: Figure
     chart: Chart
     months: tuple[Compared, ...]
+    reading: ReadingLine | None  # None: no meter hangs there
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class HomePage(Page):
     notices: tuple[NoticeText, ...]
 
     def topics(self) -> tuple[str, ...]:
-        return ("use", "money", "repairs", "notices")
+        return ("use", "money", "repairs", "notices", *reading_topics(*(card.reading for card in self.use)))
 
 
 @router.get("/home")
@@ -109,6 +111,7 @@ def _use_card(visit: Visit, point: PointOfParty, meter: InstalledMeter | None) -
         today=use.small(days.get(use.today, Decimal(0))),
         chart=use.chart_of_hours(use.today),
         months=_months(visit, use, days=days),
+        reading=reading_lines.line(visit, meter) if meter else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Meters in the control room: the live table, one meter, its readings to dig in, orders to its valve or relay."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -49,12 +50,11 @@ class TelemetryPage(Page):
     serial: str
     silent: bool
     own_path: str
-    older: str
-    newest_first: str
-    live: bool
+    next_path: str
+    first_path: str
 
     def topics(self) -> tuple[str, ...]:
-        return ("telemetry",) if self.live else ()
+        return ("telemetry",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,9 @@ def index(
     zone: str = "",
     serial: str = "",
     silent: Literal["", "1"] = "",
-    before: str = "",
+    after: str = "",
 ) -> Response:
-    """List the newest readings of all meters, newest first."""
+    """List all meters by serial with their newest readings."""
     zone_id = int(zone) if zone.isdecimal() else None
     rows = console.telemetry(
         visit.conn,
@@ -103,13 +103,11 @@ def index(
         zone_id=zone_id,
         serial=serial.strip() or None,
         only_silent=bool(silent),
-        before=_key(before),
+        after=after,
         limit=PAGE,
     )
     asked = {"kind": kind, "zone": zone_id or "", "serial": serial.strip(), "silent": silent}
-    query = urlencode({name: given for name, given in asked.items() if given})
-    last = rows[-1] if len(rows) == PAGE else None
-    older = f"{last.read_at.isoformat() if last.read_at else 'never'}_{last.meter_id}" if last else ""
+    asked = {name: given for name, given in asked.items() if given}
     zones = registry_queries.zones(visit.conn, utility_id=visit.utility_id)
     page = TelemetryPage(
         meters=tuple(telemetry.line(visit, row) for row in rows),
@@ -118,10 +116,9 @@ def index(
         zone=zone_id,
         serial=serial.strip(),
         silent=bool(silent),
-        own_path=f"/operator/telemetry?{query}&" if query else "/operator/telemetry?",
-        older=f"/operator/telemetry?{query}&{urlencode({'before': older})}" if older else "",
-        newest_first=f"/operator/telemetry?{query}" if before else "",
-        live=not before,
+        own_path=f"{_path(asked, after=after)}&",
+        next_path=_path(asked, after=rows[-1].serial) if len(rows) == PAGE else "",
+        first_path=_path(asked, after="") if after else "",
     )
     return visit.show(page)
 
@@ -197,13 +194,5 @@ def _order(visit: Visit, head: MeterHead, command: Command) -> Order:
     raise NotFound(f"meter {head.serial} does not obey {command}")
 
 
-def _key(before: str) -> tuple[datetime, int] | None:
-    """Read the key of the row before a page, as the link to the next page holds it."""
-    read_at, _, meter_id = before.rpartition("_")
-    if not meter_id.isdecimal():
-        return None
-    try:
-        at = datetime.fromisoformat(read_at)
-    except ValueError:
-        return None
-    return (at, int(meter_id)) if at.tzinfo else None
+def _path(asked: Mapping[str, object], *, after: str) -> str:
+    return f"/operator/telemetry?{urlencode({**asked, 'after': after} if after else asked)}"

@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, labels, usage
+from customer_app import customers, labels, reading_lines, usage
 from customer_app.dependencies import allowed
+from customer_app.reading_lines import ReadingLine, reading_topics
 from customer_app.rendering import Page
 from customer_app.usage import Chart, Figure, Span, Usage
 from customer_app.visit import Visit
-from ingest_gateway import queries as ingest_queries
 from kernel.period import add_months
 from registry.queries import PointOfParty
 
@@ -53,13 +53,11 @@ class UsePage(Page):
     earlier: str
     later: str
     own_path: str
-    newest: str
-    register: str
-    meter_serial: str
+    reading: ReadingLine | None  # None: no meter hangs there
     live: bool
 
     def topics(self) -> tuple[str, ...]:
-        return ("use",) if self.live else ()
+        return ("use", *reading_topics(self.reading)) if self.live else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,6 @@ def _page(visit: Visit, use: Usage, *, points: list[PointOfParty], span: Span, f
     _ = visit.translate
     end = usage.step(span, first, 1)
     total, compared, compared_class = _total(visit, use, span=span, first=first, end=end)
-    newest, register = _newest(visit, use)
     chosen = use.point
 
     def path(*, point: int = chosen.point_id, span: Span = span, day: date = first) -> str:
@@ -127,9 +124,7 @@ def _page(visit: Visit, use: Usage, *, points: list[PointOfParty], span: Span, f
         earlier=path(day=usage.step(span, first, -1)),
         later=path(day=end) if end <= use.today else "",
         own_path=path(),
-        newest=newest,
-        register=register,
-        meter_serial=use.meter.serial if use.meter else "",
+        reading=reading_lines.line(visit, use.meter) if use.meter else None,
         live=first <= use.today < end,
     )
 
@@ -198,17 +193,3 @@ def _span_label(visit: Visit, *, span: Span, first: date, end: date) -> str:
             return formats.month(first)
         case "year":
             return formats.year(first)
-
-
-def _newest(visit: Visit, use: Usage) -> tuple[str, str]:
-    """Tell when the meter was last heard of, and what it showed."""
-    if use.meter is None:
-        return "", ""
-    found = ingest_queries.newest_registers(visit.conn, utility_id=visit.utility_id, meter_ids=[use.meter.meter_id])
-    if not found:
-        return "", ""
-    newest = found[0]
-    register = ""
-    if newest.register is not None:
-        register = visit.formats.quantity(newest.register, scale=use.meter.scale, unit=use.meter.unit)
-    return visit.formats.datetime(newest.read_at), register

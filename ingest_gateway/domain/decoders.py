@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from ingest_gateway.domain import suiden_json, wmbus_json
+from ingest_gateway.domain import (
+    chirpstack_json,
+    concentrator_csv,
+    shelly_rpc,
+    sparkplug_b,
+    suiden_cbor,
+    suiden_json,
+    tasmota_sml,
+    wmbus_json,
+)
+from ingest_gateway.domain import kept as kept_parts
 from ingest_gateway.domain.wire import Refused, Telegram
 
 MAX_TOPIC_CHARACTERS = 500
@@ -55,27 +65,82 @@ class Format:
         return bridge
 
 
-def _suiden_json(topic: str, payload: bytes, speaker: Bridge) -> Telegram:
-    return suiden_json.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
+def _is_up(levels: list[str], *kind: str) -> bool:
+    return levels[:2] == ["suiden", "v1"] and len(levels) >= 5 and levels[4:] == ["up", *kind]
 
 
-def _wmbusmeters(topic: str, payload: bytes, speaker: Bridge) -> Telegram:
-    return wmbus_json.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
-
-
+# Ordered by how much comes in; the first that owns a topic reads it.
 FORMATS = (
     Format(
         name="suiden-json",
         subscriptions=("suiden/+/+/+/up",),
         owns=lambda levels: len(levels) == 5 and levels[:2] == ["suiden", "v1"] and levels[4] == "up",
-        decode=_suiden_json,
+        decode=lambda topic, payload, by: suiden_json.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        ),
+    ),
+    Format(
+        name="suiden-cbor",
+        subscriptions=("suiden/+/+/+/up/cbor",),
+        owns=lambda levels: _is_up(levels, "cbor"),
+        decode=lambda topic, payload, by: suiden_cbor.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        ),
+    ),
+    Format(
+        name="csv",
+        subscriptions=("suiden/+/+/+/up/csv/#",),  # a concentrator that adds levels of its own may do so
+        owns=lambda levels: _is_up(levels[:6], "csv"),
+        decode=lambda topic, payload, by: concentrator_csv.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        ),
     ),
     Format(
         name="wmbusmeters",
         subscriptions=("wmbusmeters/#",),
         owns=lambda levels: levels[0] == "wmbusmeters" and len(levels) > 1,
-        decode=_wmbusmeters,
+        decode=lambda topic, payload, by: wmbus_json.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        ),
         device_level=1,
+    ),
+    Format(
+        name="chirpstack",
+        subscriptions=("application/+/device/+/event/up",),
+        owns=lambda levels: (
+            len(levels) == 6 and levels[0] == "application" and levels[2] == "device" and levels[4:] == ["event", "up"]
+        ),
+        decode=lambda topic, payload, by: chirpstack_json.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        ),
+        device_level=chirpstack_json.DEVICE_LEVEL,
+    ),
+    Format(
+        name="sparkplug",
+        subscriptions=tuple(f"spBv1.0/+/{kind}/+" + "/+" * (levels - 4) for kind, levels in sparkplug_b.TYPES.items()),
+        owns=lambda levels: levels[0] == "spBv1.0" and len(levels) >= 4,
+        decode=lambda topic, payload, by: sparkplug_b.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        ),
+        device_level=sparkplug_b.NODE_LEVEL,
+    ),
+    Format(
+        name="tasmota",
+        subscriptions=("tele/+/SENSOR",),
+        owns=lambda levels: len(levels) == 3 and levels[0] == "tele" and levels[2] == "SENSOR",
+        decode=lambda topic, payload, by: tasmota_sml.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        ),
+        device_level=tasmota_sml.DEVICE_LEVEL,
+    ),
+    Format(
+        name="shelly",
+        subscriptions=("+/events/rpc",),
+        owns=lambda levels: len(levels) == 3 and levels[1:] == ["events", "rpc"],
+        decode=lambda topic, payload, by: shelly_rpc.decode(
+            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        ),
+        device_level=0,
     ),
 )
 
@@ -110,6 +175,19 @@ def decode(*, topic: str, payload: bytes, bridges: Bridges, max_bytes: int) -> T
     if levels[0] == "suiden" and len(levels) >= 5 and levels[4] == "up":
         raise Refused("unknown_format", f"no decoder for version {levels[1][:20]!r} of suiden messages")
     raise Refused("unknown_topic", "no decoder knows this topic")
+
+
+def decode_kept(*, topic: str, payload: bytes, bridges: Bridges) -> Telegram:
+    """Read a message that was refused and kept: as it came, or the part of it that was refused.
+
+    :raises Refused: if it still cannot be read
+    """
+    levels = topic.split("/")
+    known = next((known for known in FORMATS if known.owns(levels)), None)
+    speaker = None if known is None else known.speaker(levels, bridges)
+    if known is None or speaker is None or known.name == "suiden-json" or not kept_parts.is_part(payload):
+        return decode(topic=topic, payload=payload, bridges=bridges, max_bytes=len(payload))
+    return kept_parts.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
 
 
 def utility_of_topic(topic: str, *, bridges: Bridges) -> str | None:

@@ -1,5 +1,6 @@
 """The decoder of what wmbusmeters publishes for a decoded telegram."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -7,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ingest_gateway.domain.suiden_json import MAX_DEPTH, depth, explain_unreadable
+from ingest_gateway.domain.told import read_object
 from ingest_gateway.domain.wire import Refused, Telegram, TotalReading
 
 # In this order: the first total that the telegram has. A meter's total never comes from a target or a tariff's part.
@@ -29,20 +30,13 @@ STATUS_FLAGS = {
     "POWER_LOW": "battery_low",
 }
 
-_DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-
 
 def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram:
     """Read one telegram.
 
     :raises Refused: if it is not a decoded telegram, or has no total that we know
     """
-    if depth(payload) > MAX_DEPTH:
-        raise Refused("too_deep", f"nested more than {MAX_DEPTH} levels deep")
-    try:
-        told = _DECODER.decode(payload)
-    except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError) as error:
-        raise explain_unreadable(payload, error) from error
+    told = read_object(payload)
     if told.get("_", "telegram") != "telegram" or not {"id", "timestamp", "media"} <= told.keys():
         raise Refused("unknown_format", "not a decoded telegram: it needs id, media and timestamp")
     total, unit = _total(told)
@@ -115,7 +109,10 @@ def _voltages(told: Mapping[str, Any]) -> list[float | None] | None:
 
 
 def _float(number: Decimal) -> float:
-    return float(number)
+    found = float(number)
+    if not math.isfinite(found):
+        raise Refused("out_of_range", f"{number} is more than any meter shows")
+    return found
 
 
 def _flags(told: Mapping[str, Any]) -> list[str] | None:

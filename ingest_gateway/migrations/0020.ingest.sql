@@ -126,12 +126,12 @@ CREATE TABLE meter_day (
     voltage_max_v real,
     PRIMARY KEY (utility_id, meter_id, day)
 );
-CREATE INDEX meter_day_day ON meter_day (utility_id, day);
 
 CREATE TABLE meter_hour (
     utility_id integer NOT NULL,
     meter_id bigint NOT NULL,
     hour timestamptz NOT NULL,           -- its start, UTC
+    zone_id bigint,                      -- where it hung; NULL: in stock
     use_units bigint NOT NULL,
     readings integer NOT NULL,
     flow_mean real,
@@ -141,6 +141,37 @@ CREATE TABLE meter_hour (
     voltage_mean_v real,
     voltage_max_v real,
     PRIMARY KEY (utility_id, meter_id, hour)
+);
+CREATE INDEX meter_hour_zone ON meter_hour (utility_id, zone_id, hour);
+
+-- The hours of all meters of a zone together; equal to a recount from meter_hour. Meters of different units or nominal
+-- voltages do not mix.
+CREATE TABLE zone_hour (
+    utility_id integer NOT NULL,
+    zone_id bigint NOT NULL,
+    hour timestamptz NOT NULL,           -- its start, UTC
+    unit text NOT NULL,                  -- of used
+    nominal_v double precision NOT NULL, -- 0: none
+    meters integer NOT NULL CHECK (meters > 0),
+    readings integer NOT NULL,
+    used numeric NOT NULL,
+    flow real,                           -- L/h or W: the meters' means added up
+    pressure_meters integer NOT NULL,    -- those that tell one
+    pressure_min_kpa real,
+    pressure_mean_kpa real,
+    voltage_min_v real,
+    voltage_mean_v real,
+    voltage_max_v real,
+    PRIMARY KEY (utility_id, zone_id, hour, unit, nominal_v)
+);
+CREATE INDEX zone_hour_hour ON zone_hour (utility_id, hour, zone_id);
+
+-- Hours of zones that are to be made anew.
+CREATE TABLE zone_due (
+    utility_id integer NOT NULL,
+    hour timestamptz NOT NULL,
+    zone_id bigint NOT NULL,
+    PRIMARY KEY (utility_id, hour, zone_id)
 );
 
 -- Days whose rollup is to be made anew.
@@ -326,7 +357,7 @@ DECLARE
     target text;
 BEGIN
     FOREACH target IN ARRAY ARRAY[
-        'intake_batch', 'reading_revision', 'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence',
+        'intake_batch', 'reading_revision', 'meter_latest', 'meter_day', 'meter_hour', 'zone_hour', 'zone_due', 'rollup_due', 'sender_sequence',
         'meter_command', 'anomaly', 'checker_state', 'checker_parameter', 'handheld_entry', 'rejected_message',
         'rejected_dropped', 'intake_count', 'imported_file', 'intake_pending']
     LOOP
@@ -335,7 +366,7 @@ BEGIN
         EXECUTE format('GRANT INSERT ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
     END LOOP;
     FOREACH target IN ARRAY ARRAY[
-        'meter_latest', 'meter_day', 'meter_hour', 'rollup_due', 'sender_sequence', 'meter_command', 'rejected_message',
+        'meter_latest', 'meter_day', 'meter_hour', 'zone_hour', 'zone_due', 'rollup_due', 'sender_sequence', 'meter_command', 'rejected_message',
         'anomaly', 'checker_state', 'checker_parameter', 'rejected_dropped', 'intake_count']
     LOOP
         EXECUTE format('GRANT UPDATE ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
@@ -346,4 +377,4 @@ GRANT SELECT, INSERT ON reading TO suiden_gateway, suiden_worker;
 GRANT SELECT ON reading TO suiden_auditor;
 GRANT INSERT ON reading TO suiden_app;
 GRANT USAGE ON SEQUENCE intake_batch_id TO suiden_app, suiden_gateway, suiden_worker;
-GRANT DELETE ON rollup_due, meter_day, meter_hour, rejected_message, intake_batch, intake_pending TO suiden_gateway, suiden_worker;
+GRANT DELETE ON rollup_due, zone_due, meter_day, meter_hour, zone_hour, rejected_message, intake_batch, intake_pending TO suiden_gateway, suiden_worker;

@@ -42,6 +42,9 @@ class BrokerAddress:
     password: str | None
     tls: bool
     protocol: Protocol | None = None  # None: MQTT 5 where the broker speaks it, else 3.1.1
+    ca_file: str | None = None  # None: the machine's own authorities
+    certificate_file: str | None = None
+    key_file: str | None = None  # None: the key is in the certificate's file
 
     @classmethod
     def of(cls, url: str) -> "BrokerAddress":
@@ -49,7 +52,8 @@ class BrokerAddress:
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
             raise BrokerAddressUnusable("MQTT_URL must look like mqtt://user:password@host:port or mqtts://…")
-        asked = parse_qs(parts.query).get("protocol", [None])[0]
+        options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        asked = options.get("protocol")
         if asked not in (None, "5", "3.1.1"):
             raise BrokerAddressUnusable("the protocol in MQTT_URL must be 5 or 3.1.1, as in mqtt://host?protocol=3.1.1")
         return cls(
@@ -59,7 +63,24 @@ class BrokerAddress:
             password=unquote(parts.password) if parts.password else None,
             tls=parts.scheme == "mqtts",
             protocol=asked,
+            ca_file=options.get("ca"),
+            certificate_file=options.get("certificate"),
+            key_file=options.get("key"),
         )
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Give what holds for a line with TLS: whom we trust, and our own certificate. The files are read anew.
+
+        :raises BrokerAddressUnusable: if one of the files cannot be used
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.certificate_file is not None:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+        except OSError as error:
+            named = ", ".join(name for name in (self.ca_file, self.certificate_file, self.key_file) if name)
+            raise BrokerAddressUnusable(f"MQTT_URL names {named}, which cannot be used: {error}") from error
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,7 @@ class Link:
         if address.username:
             client.username_pw_set(address.username, address.password)
         if address.tls:
-            client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
+            client.tls_set_context(address.tls_context())
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect

@@ -57,7 +57,7 @@ def replay_reject(
     book = _book(conn, utility_id=utility_id)
     bridges = {name: replace(bridge, utility=book.code) for name, bridge in bridges.items()}
     try:
-        telegram = decoders.decode(topic=kept.topic, payload=kept.payload, bridges=bridges, max_bytes=len(kept.payload))
+        telegram = decoders.decode_kept(topic=kept.topic, payload=kept.payload, bridges=bridges)
     except Refused as error:
         raise NotReplayable(f"message {reject_id} still cannot be read: {error}") from error
     if telegram.utility != book.code:

@@ -6,6 +6,7 @@ from typing import Literal
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway.operations.rollups import mark_reading_due
 from ingest_gateway.store import registers
 
 
@@ -21,8 +22,11 @@ def revise_reading(
     decided_by: str,
     at: datetime,
 ) -> int:
-    """Say what the register was at an instant, in the meter's least digit; the last revision of an instant counts."""
-    return registers.insert_revision(
+    """Say what the register was at an instant, in the meter's least digit; the last revision of an instant counts.
+
+    The rollups of its day are made anew.
+    """
+    revision_id = registers.insert_revision(
         conn,
         utility_id=utility_id,
         meter_id=meter_id,
@@ -33,3 +37,5 @@ def revise_reading(
         decided_by=decided_by,
         at=at,
     )
+    mark_reading_due(conn, utility_id=utility_id, meter_id=meter_id, read_at=read_at)
+    return revision_id

@@ -25,12 +25,14 @@ from ingest_gateway.queries.use import (
     HourUse,
     MonthUse,
     PointDay,
+    ZoneHour,
     ZonePressure,
     daily_use,
     daily_use_of_point,
     hourly_use,
     monthly_use,
     use_today,
+    zone_hours,
     zone_pressure,
 )
 from ingest_gateway.store.commands import MeterCommand
@@ -42,7 +44,13 @@ from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReadi
 from ingest_gateway.store.reject_bounds import Dropped, Room
 from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
-from ingest_gateway.store.watching import NewestRegister, meters_of_batches, newest_registers
+from ingest_gateway.store.watching import (
+    NewestReading,
+    NewestRegister,
+    meters_of_batches,
+    newest_readings,
+    newest_registers,
+)
 
 __all__ = [
     "Anomaly",
@@ -57,6 +65,7 @@ __all__ = [
     "LatestRow",
     "MeterCommand",
     "MonthUse",
+    "NewestReading",
     "NewestRegister",
     "PointDay",
     "RefusedOfMeter",
@@ -69,6 +78,7 @@ __all__ = [
     "SenderState",
     "StoredReading",
     "UtilityMissing",
+    "ZoneHour",
     "ZonePressure",
     "anomalies",
     "anomalies_of_points",
@@ -84,6 +94,7 @@ __all__ = [
     "latest_page",
     "meters_of_batches",
     "monthly_use",
+    "newest_readings",
     "newest_registers",
     "open_anomalies",
     "reading_engine",
@@ -94,6 +105,7 @@ __all__ = [
     "rejected_page",
     "rejected_room",
     "use_today",
+    "zone_hours",
     "zone_of",
     "zone_pressure",
 ]

@@ -1,6 +1,7 @@
 """What the control room asks: live telemetry, silent meters, the voltage of zones."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
@@ -8,9 +9,9 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.flags import to_names as flag_names
 from ingest_gateway.store import console as store
-from ingest_gateway.store.console import MeterCounts, TelemetryRow, ZoneVoltage
+from ingest_gateway.store import zone_rollups
+from ingest_gateway.store.console import MeterCounts, TelemetryRow
 from kernel.period import Period
-from registry import queries as registry
 
 __all__ = [
     "MeterCounts",
@@ -25,6 +26,17 @@ __all__ = [
 ON_THE_WAY_S = 30.0  # of wall time that a reading may take from the meter to the store
 
 
+@dataclass(frozen=True, slots=True)
+class ZoneVoltage:
+    """Voltage over the meters of one zone in one hour."""
+
+    zone_id: int
+    hour: datetime
+    voltage_min_v: float
+    voltage_mean_v: float
+    voltage_max_v: float
+
+
 def telemetry(
     conn: Connection[TupleRow],
     *,
@@ -35,11 +47,12 @@ def telemetry(
     zone_id: int | None = None,
     serial: str | None = None,
     only_silent: bool = False,
-    before: tuple[datetime, int] | None = None,
+    after: str = "",
     limit: int = 50,
 ) -> list[TelemetryRow]:
-    """List installed meters, the newest reading first; `before` is (read_at, meter_id) of the page before.
+    """List installed meters with their newest readings by serial, from the one after `after` ("": the first).
 
+    In the order of time a live list of a city's meters would have no pages: each reading moves a meter to the front.
     `serial` finds its beginning; `clock_rate` is how fast utility time runs.
     """
     wanted = serial.lower().translate(str.maketrans("", "", "-._ ")) if serial else None
@@ -50,7 +63,7 @@ def telemetry(
         zone_id=zone_id,
         serial=wanted or None,
         only_silent=only_silent,
-        before=before,
+        after=after,
         slack_s=ON_THE_WAY_S * clock_rate,
         limit=limit,
         at=at,
@@ -69,9 +82,20 @@ def zone_voltages(
 
     Only meters of the commonest nominal voltage count, for 100 V and 200 V do not mix; it is returned first.
     """
-    meters = [one for one in registry.known_meters(conn, utility_id=utility_id) if one.point_id is not None]
-    nominal_v, _count = next(iter(Counter(one.nominal_v for one in meters if one.nominal_v).most_common(1)), (None, 0))
-    meter_ids = [one.meter_id for one in meters if nominal_v is not None and one.nominal_v == nominal_v]
-    return nominal_v, store.zone_voltages(
-        conn, utility_id=utility_id, meter_ids=meter_ids, first=period.start, end=period.end
-    )
+    hours = [
+        one
+        for one in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=None)
+        if one.nominal_v and one.voltage_mean_v is not None
+    ]
+    meters = Counter[float]()
+    for one in hours:
+        meters[one.nominal_v] += one.meters
+    nominal_v = max(meters, key=lambda volts: (meters[volts], -volts), default=None)
+    return nominal_v, [
+        ZoneVoltage(one.zone_id, one.hour, one.voltage_min_v, one.voltage_mean_v, one.voltage_max_v)
+        for one in hours
+        if one.nominal_v == nominal_v
+        and one.voltage_min_v is not None
+        and one.voltage_mean_v is not None
+        and one.voltage_max_v is not None
+    ]

@@ -9,8 +9,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.queries.local_time import zone_of
-from ingest_gateway.store import rollups
-from ingest_gateway.store.rollups import DayUse, HourUse, MonthUse, ZonePressure
+from ingest_gateway.store import rollups, zone_rollups
+from ingest_gateway.store.rollups import DayUse, HourUse, MonthUse
+from ingest_gateway.store.zone_rollups import ZoneHour
 from kernel.period import Period, local_date
 from registry import queries as registry
 
@@ -19,12 +20,14 @@ __all__ = [
     "HourUse",
     "MonthUse",
     "PointDay",
+    "ZoneHour",
     "ZonePressure",
     "daily_use",
     "daily_use_of_point",
     "hourly_use",
     "monthly_use",
     "use_today",
+    "zone_hours",
     "zone_pressure",
 ]
 
@@ -37,6 +40,17 @@ class PointDay:
     used: Decimal
     unit: str
     readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePressure:
+    """Pressure over the meters of one zone in one hour, in kPa; `meters` that tell one."""
+
+    zone_id: int
+    hour: datetime
+    pressure_min_kpa: float
+    pressure_mean_kpa: float
+    meters: int
 
 
 def daily_use(
@@ -87,11 +101,19 @@ def daily_use_of_point(
     return [found[key] for key in sorted(found)]
 
 
-def zone_pressure(conn: Connection[TupleRow], *, utility_id: int, period: Period) -> list[ZonePressure]:
+def zone_hours(
+    conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_id: int | None = None
+) -> list[ZoneHour]:
+    """List the hours that begin in the period with a zone's use, flow, pressure and voltage; all zones without one."""
+    return zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=zone_id)
+
+
+def zone_pressure(
+    conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_id: int | None = None
+) -> list[ZonePressure]:
     """Give each zone's hours of the period with its lowest and mean pressure, in kPa."""
-    zone_of_meter = {
-        meter.meter_id: meter.zone_id
-        for meter in registry.known_meters(conn, utility_id=utility_id)
-        if meter.has_pressure and meter.zone_id is not None
-    }
-    return rollups.pressures(conn, utility_id=utility_id, zone_of_meter=zone_of_meter, period=period)
+    return [
+        ZonePressure(hour.zone_id, hour.hour, hour.pressure_min_kpa, hour.pressure_mean_kpa, hour.pressure_meters)
+        for hour in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=zone_id)
+        if hour.pressure_min_kpa is not None and hour.pressure_mean_kpa is not None
+    ]

@@ -1,6 +1,5 @@
-"""What the control room looks at: the newest readings of all meters, silent meters, the voltage of zones."""
+"""What the control room looks at: the newest readings of all meters, silent meters."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,17 +32,6 @@ class TelemetryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneVoltage:
-    """Voltage over the meters of one zone in one hour."""
-
-    zone_id: int
-    hour: datetime
-    voltage_min_v: float
-    voltage_mean_v: float
-    voltage_max_v: float
-
-
-@dataclass(frozen=True, slots=True)
 class MeterCounts:
     """Installed meters, and how many of them are silent."""
 
@@ -59,12 +47,12 @@ def telemetry(
     zone_id: int | None,
     serial: str | None,
     only_silent: bool,
-    before: tuple[datetime, int] | None,
+    after: str,
     slack_s: float,
     limit: int,
     at: datetime,
 ) -> list[TelemetryRow]:
-    """List meters, newest reading first, those never heard of last; `before` is the key of the row before the page."""
+    """List meters by serial, from the one after `after`."""
     with conn.cursor(row_factory=class_row(TelemetryRow)) as cursor:
         return cursor.execute(
             """
@@ -84,11 +72,11 @@ def telemetry(
                   AND (%(kind)s::text IS NULL OR m.kind = %(kind)s)
                   AND (%(zone_id)s::bigint IS NULL OR p.zone_id = %(zone_id)s OR p.district_id = %(zone_id)s)
                   AND (%(serial)s::text IS NULL OR m.search_serial ^@ %(serial)s)
-                  AND (%(before_at)s::timestamptz IS NULL
-                       OR (coalesce(l.read_at, '-infinity'), m.meter_id) < (%(before_at)s, %(before_id)s))
+                  AND m.serial > %(after)s
             ) AS row
             WHERE is_silent OR NOT %(only_silent)s
-            ORDER BY coalesce(read_at, '-infinity') DESC, meter_id DESC LIMIT %(limit)s
+            -- Silent meters are few: not sought along the index of serials.
+            ORDER BY CASE WHEN %(only_silent)s THEN serial || '' ELSE serial END LIMIT %(limit)s
             """,
             {
                 "utility_id": utility_id,
@@ -96,13 +84,13 @@ def telemetry(
                 "zone_id": zone_id,
                 "serial": serial,
                 "only_silent": only_silent,
-                "before_at": before[0] if before else None,
-                "before_id": before[1] if before else None,
+                "after": after,
                 "intervals": SILENT_INTERVALS,
                 "slack_s": slack_s,
                 "limit": limit,
                 "at": at,
             },
+            prepare=False,  # one plan for all filters would walk every meter to find those of one zone
         ).fetchall()
 
 
@@ -123,23 +111,3 @@ def meter_counts(conn: Connection[TupleRow], *, utility_id: int, slack_s: float,
         ).fetchone()
     assert found is not None, "an aggregate gives one row"
     return found
-
-
-def zone_voltages(
-    conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int], first: datetime, end: datetime
-) -> list[ZoneVoltage]:
-    """Give the hours of the time with the lowest, mean and highest voltage of each zone that these meters hang in."""
-    with conn.cursor(row_factory=class_row(ZoneVoltage)) as cursor:
-        return cursor.execute(
-            """
-            SELECT p.zone_id, h.hour, min(h.voltage_min_v)::float8 AS voltage_min_v,
-                   avg(h.voltage_mean_v)::float8 AS voltage_mean_v, max(h.voltage_max_v)::float8 AS voltage_max_v
-            FROM meter_hour h
-            JOIN installation i ON i.utility_id = h.utility_id AND i.meter_id = h.meter_id AND upper_inf(i.valid)
-            JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
-            WHERE h.utility_id = %(utility_id)s AND h.meter_id = ANY(%(meter_ids)s)
-              AND h.hour >= %(first)s AND h.hour < %(end)s AND h.voltage_mean_v IS NOT NULL
-            GROUP BY p.zone_id, h.hour ORDER BY p.zone_id, h.hour
-            """,
-            {"utility_id": utility_id, "meter_ids": list(meter_ids), "first": first, "end": end},
-        ).fetchall()

@@ -62,17 +62,6 @@ class MonthUse:
     days: int
 
 
-@dataclass(frozen=True, slots=True)
-class ZonePressure:
-    """Pressure over the meters of one zone in one hour, in kPa."""
-
-    zone_id: int
-    hour: datetime
-    pressure_min_kpa: float
-    pressure_mean_kpa: float
-    meters: int
-
-
 def lock(conn: Connection[TupleRow], *, utility_id: int) -> None:
     """Let one transaction at a time mark or make the utility's rollups.
 
@@ -121,6 +110,21 @@ def mark_due(
     )
 
 
+def mark_due_from(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, first: date) -> None:
+    """Note `first` and every later day of the meter that has a rollup: each day with readings has one, or is due."""
+    conn.execute(
+        """
+        INSERT INTO rollup_due (utility_id, meter_id, day)
+        SELECT %(utility_id)s, %(meter_id)s, %(first)s::date
+        UNION
+        SELECT utility_id, meter_id, day FROM meter_day
+        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND day > %(first)s
+        ON CONFLICT DO NOTHING
+        """,
+        {"utility_id": utility_id, "meter_id": meter_id, "first": first},
+    )
+
+
 def due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[tuple[int, date]]:
     """List meters and days that are to be made anew, oldest days first."""
     return [
@@ -162,10 +166,11 @@ def drop_due(conn: Connection[TupleRow], *, utility_id: int, first: date, end: d
 
 
 def utilities_due(conn: Connection[TupleRow]) -> list[int]:
-    """List the utilities that have days to be made anew."""
+    """List the utilities that have days of meters or hours of zones to be made anew."""
     rows = conn.execute(
-        "SELECT utility_id FROM utility AS u WHERE EXISTS "
-        "(SELECT FROM rollup_due AS d WHERE d.utility_id = u.utility_id) ORDER BY utility_id"
+        "SELECT utility_id FROM utility AS u "
+        "WHERE EXISTS (SELECT FROM rollup_due AS d WHERE d.utility_id = u.utility_id) "
+        "OR EXISTS (SELECT FROM zone_due AS d WHERE d.utility_id = u.utility_id) ORDER BY utility_id"
     ).fetchall()
     return [utility_id for (utility_id,) in rows]
 
@@ -232,12 +237,14 @@ def roll_up(
             "hours_from": hours_from,
             "installation_ids": [meter.installation_id for meter in installations],
             "installed_meter_ids": [meter.meter_id for meter in installations],
+            "point_ids": [meter.point_id for meter in installations],
             "rings": [10**meter.digits for meter in installations],
             "opened_at": [meter.valid_from for meter in installations],
             "opening_registers": [meter.opening_register for meter in installations],
             "closed_at": [meter.valid_to for meter in installations],
             "closing_registers": [meter.closing_register for meter in installations],
         },
+        prepare=False,  # a plan for spans of any number compares each with every other: six times slower at 2,000
     )
 
 
@@ -289,30 +296,4 @@ def months(
             ORDER BY 1, 2
             """,
             {"utility_id": utility_id, "meter_ids": list(meter_ids), "first": first, "end": end},
-        ).fetchall()
-
-
-def pressures(
-    conn: Connection[TupleRow], *, utility_id: int, zone_of_meter: dict[int, int], period: Period
-) -> list[ZonePressure]:
-    """Give the hours of the period with the lowest and the mean pressure over each zone's meters."""
-    with conn.cursor(row_factory=class_row(ZonePressure)) as cursor:
-        return cursor.execute(
-            """
-            SELECT z.zone_id, h.hour, min(h.pressure_min_kpa) AS pressure_min_kpa,
-                   avg(h.pressure_mean_kpa ORDER BY h.meter_id) AS pressure_mean_kpa, count(*)::integer AS meters
-            FROM unnest(%(meter_ids)s::bigint[], %(zone_ids)s::bigint[]) AS z (meter_id, zone_id)
-            JOIN meter_hour AS h ON h.utility_id = %(utility_id)s AND h.meter_id = z.meter_id
-                AND h.hour >= %(start)s AND h.hour < %(end)s
-            WHERE h.pressure_mean_kpa IS NOT NULL
-            GROUP BY z.zone_id, h.hour
-            ORDER BY z.zone_id, h.hour
-            """,
-            {
-                "utility_id": utility_id,
-                "meter_ids": list(zone_of_meter),
-                "zone_ids": list(zone_of_meter.values()),
-                "start": period.start,
-                "end": period.end,
-            },
         ).fetchall()

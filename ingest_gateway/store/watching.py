@@ -17,6 +17,13 @@ class NewestRegister:
     register: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class NewestReading(NewestRegister):
+    """What a meter said last; `flow` in L/h of a water meter, W of an electricity meter, None where it did not say."""
+
+    flow: float | None
+
+
 def meters_of_batches(conn: Connection[TupleRow], *, utility_id: int, batch_ids: Collection[int]) -> list[int]:
     """List the meters whose readings came in these batches."""
     rows = conn.execute(
@@ -41,3 +48,15 @@ def newest_registers(
             """,
             {"utility_id": utility_id, "meter_ids": list(meter_ids)},
         ).fetchall()
+
+
+def newest_readings(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int]) -> list[NewestReading]:
+    """List what these meters said last; one that was never heard of is left out."""
+    rows = conn.execute(
+        """
+        SELECT meter_id, read_at, register, flow FROM meter_latest
+        WHERE utility_id = %(utility_id)s AND meter_id = ANY(%(meter_ids)s) ORDER BY meter_id
+        """,
+        {"utility_id": utility_id, "meter_ids": list(meter_ids)},
+    ).fetchall()
+    return [NewestReading(*row) for row in rows]

@@ -130,6 +130,24 @@ def session(conn: Connection[TupleRow], *, token: str, wall_now: datetime) -> Si
     return found
 
 
+def rights_of_sessions(
+    conn: Connection[TupleRow], *, utility_id: int, tokens: Collection[str], wall_now: datetime
+) -> dict[str, frozenset[str]]:
+    """Give the rights, as they are now, of each of these sessions that lives; ended ones are left out.
+
+    Nothing is noted as seen: this is for looking after streams that are open, not for people who do something.
+    """
+    hashed = {rules.token_hash(token): token for token in tokens}
+    found = sessions.rights(
+        conn,
+        utility_id=utility_id,
+        token_hashes=list(hashed),
+        wall_now=wall_now,
+        idle_since=wall_now - rules.SESSION_IDLE,
+    )
+    return {hashed[token_hash]: rights for token_hash, rights in found.items()}
+
+
 def sign_out(conn: Connection[TupleRow], *, token: str) -> None:
     """End the session of a token; one that has ended already stays so."""
     sessions.delete(conn, token_hash=rules.token_hash(token))

@@ -5,6 +5,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from kernel.events import publish
 from registry.book import PartyRole, PaymentMethod, Supply
 from registry.store import contracts, meters, points
 from registry.store.contracts import Device
@@ -141,7 +142,7 @@ def install_meter(
     if device.kind != point.service:
         raise MeterUnfit(f"meter {serial} measures {device.kind}, and point {point.point_number} is {point.service}")
     _check_register(device.serial, digits=device.digits, register=opening_register)
-    return contracts.insert_installation(
+    installation_id = contracts.insert_installation(
         conn,
         utility_id=utility_id,
         meter_id=device.meter_id,
@@ -149,6 +150,8 @@ def install_meter(
         valid_from=at,
         opening_register=opening_register,
     )
+    _tell_changed(conn, utility_id=utility_id, meter_id=device.meter_id, point_id=point_id, at=at)
+    return installation_id
 
 
 def remove_meter(
@@ -172,6 +175,7 @@ def remove_meter(
     )
     if not has_ended:
         raise MeterNotInstalled(f"meter {installed.serial} was not at point {point_id} before {at.isoformat()}")
+    _tell_changed(conn, utility_id=utility_id, meter_id=installed.meter_id, point_id=point_id, at=at)
     return Device(installed.meter_id, installed.serial, installed.kind, installed.digits)
 
 
@@ -202,6 +206,20 @@ def exchange_meter(
         serial=new_serial,
         opening_register=opening_register,
         at=at,
+    )
+
+
+def _tell_changed(
+    conn: Connection[TupleRow], *, utility_id: int, meter_id: int, point_id: int, at: datetime
+) -> None:
+    """Tell that what the meter counted from `at` on counts otherwise: it was hung up, or taken down."""
+    publish(
+        conn,
+        utility_id=utility_id,
+        topic="installation.changed",
+        key=f"meter:{meter_id}",
+        payload={"meter_id": meter_id, "point_id": point_id, "changed_at": at.isoformat()},
+        occurred_at=at,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
-from registry.book import RegisterUnit, SenderKind, Service
+from registry.book import PartyRole, RegisterUnit, SenderKind, Service
 from registry.domain.unknown import MeterUnknown
 from registry.store.rows import frozen_row
 
@@ -133,6 +133,30 @@ def meters_at_points(
             """,
             {"utility_id": utility_id, "point_ids": list(point_ids), "at": at},
         ).fetchall()
+
+
+def meters_of_parties(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    party_ids: Collection[int],
+    roles: Collection[PartyRole],
+    at: datetime,
+) -> dict[int, frozenset[int]]:
+    """Give the meters that hang at `at` where each party has one of these roles; a party without one is left out."""
+    rows = conn.execute(
+        """
+        SELECT pp.party_id, array_agg(DISTINCT i.meter_id)
+        FROM point_party pp
+        JOIN installation i ON i.utility_id = pp.utility_id AND i.point_id = pp.point_id
+             AND i.valid @> %(at)s::timestamptz
+        WHERE pp.utility_id = %(utility_id)s AND pp.party_id = ANY(%(party_ids)s) AND pp.role = ANY(%(roles)s)
+          AND pp.valid @> %(at)s::timestamptz
+        GROUP BY pp.party_id ORDER BY pp.party_id
+        """,
+        {"utility_id": utility_id, "party_ids": list(party_ids), "roles": list(roles), "at": at},
+    ).fetchall()
+    return {party_id: frozenset(meter_ids) for party_id, meter_ids in rows}
 
 
 def installations_of_point(conn: Connection[TupleRow], *, utility_id: int, point_id: int) -> list[InstalledMeter]:

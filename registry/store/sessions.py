@@ -1,5 +1,6 @@
 """Web sessions and attempts to sign in, both on wall time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,6 +92,37 @@ def signed_in(conn: Connection[TupleRow], *, utility_id: int, login_id: int, csr
         rights=frozenset(rights),
         csrf_token=csrf_token,
     )
+
+
+def rights(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    token_hashes: Collection[bytes],
+    wall_now: datetime,
+    idle_since: datetime,
+) -> dict[bytes, frozenset[str]]:
+    """Give the rights, as they are now, of those of the sessions that live and whose logins are active."""
+    rows = conn.execute(
+        """
+        SELECT s.token_hash,
+               array(SELECT rr.granted FROM login_role r
+                     JOIN role_right rr ON rr.utility_id = r.utility_id AND rr.role = r.role
+                     WHERE r.utility_id = s.utility_id AND r.login_id = s.login_id)
+        FROM web_session s
+        JOIN login l ON l.utility_id = s.utility_id AND l.login_id = s.login_id AND l.active
+        WHERE s.utility_id = %(utility_id)s AND s.token_hash = ANY(%(token_hashes)s)
+          AND s.expires_at > %(wall_now)s AND s.seen_at > %(idle_since)s
+        ORDER BY s.token_hash
+        """,
+        {
+            "utility_id": utility_id,
+            "token_hashes": list(token_hashes),
+            "wall_now": wall_now,
+            "idle_since": idle_since,
+        },
+    ).fetchall()
+    return {token_hash: frozenset(granted) for token_hash, granted in rows}
 
 
 def touch(conn: Connection[TupleRow], *, token_hash: bytes, wall_now: datetime) -> None:

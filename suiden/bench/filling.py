@@ -37,10 +37,11 @@ class FillTooSmall(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """Meters by id, the first half for water, each at a point of its own; `first` is the oldest day with readings."""
+    """Meters by serial, half of them for water, each at a point of its own; `first` is the oldest day with readings."""
 
     utility_id: int
     meter_ids: tuple[int, ...]
+    serials: tuple[str, ...]
     point_ids: tuple[int, ...]
     first: date
     now: datetime
@@ -90,14 +91,16 @@ def fill(conn: Connection[TupleRow], *, utility_id: int, readings: int, say: Say
     when = instants(readings // len(ids))
     conn.commit()
     stored = 0
-    for block in _blocks(ids, when):
+    is_water = np.array([meter.kind == "water" for meter in meters])
+    for block in _blocks(ids, is_water, when):
         enter_scope(conn, scope=Scope(utility_id=utility_id, actor="bench", now=now))
         stored += ingest.load_history(conn, utility_id=utility_id, readings=block, now=now)
         conn.commit()
         say(f"stored {stored:,} of {len(ids) * len(when):,} readings")
     first = (when[0] - timedelta(microseconds=1)).astimezone(TIME_ZONE).date()
     points = tuple(meter.point_id for meter in meters if meter.point_id is not None)
-    return Town(utility_id, tuple(ids.tolist()), points, first, now, stored)
+    serials = tuple(meter.serial for meter in meters)
+    return Town(utility_id, tuple(ids.tolist()), serials, points, first, now, stored)
 
 
 def _book(meters: int) -> Book:
@@ -132,11 +135,10 @@ def _zone_of(meter: int, water: int) -> str:
     return f"E{(meter - water) // METERS_OF_A_TRANSFORMER:05}"
 
 
-def _blocks(ids: NDArray[np.int64], when: list[datetime]) -> Iterator[ReadingBlock]:
+def _blocks(ids: NDArray[np.int64], is_water: NDArray[np.bool_], when: list[datetime]) -> Iterator[ReadingBlock]:
     """Make the readings of all meters, instant by instant; registers only rise."""
     chance = np.random.default_rng(20_270_201)
     rates = chance.integers(5, 40, len(ids))  # of the least digit, by the hour
-    is_water = np.arange(len(ids)) < (len(ids) + 1) // 2
     begun = when[0] - timedelta(hours=1)
     at_once = max(1, READINGS_AT_ONCE // len(ids))
     for start in range(0, len(when), at_once):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 import psycopg
@@ -157,11 +157,11 @@ def _customers(town: Town, *, chance: Random) -> Iterator[Read]:
 
 def _pages(town: Town, *, chance: Random) -> Iterator[Read]:
     while True:
-        before: tuple[datetime, int] | None = (town.now, chance.choice(town.meter_ids))
+        after = chance.choice(town.serials)
 
-        def read(conn: Connection[TupleRow], before: tuple[datetime, int] | None = before) -> int:
+        def read(conn: Connection[TupleRow], after: str = after) -> int:
             rows = console.telemetry(
-                conn, utility_id=town.utility_id, at=town.now, clock_rate=1.0, before=before, limit=PAGE
+                conn, utility_id=town.utility_id, at=town.now, clock_rate=1.0, after=after, limit=PAGE
             )
             return len(rows)
 

@@ -89,6 +89,34 @@ def write_files(*, logins: Sequence[Login], rules: Sequence[Rule], password_file
     _replace(password_file, hashes)
 
 
+def rules_of_sender(*, utility: str, name: str) -> tuple[Rule, ...]:
+    """Give a sender its own three topics of its own utility."""
+    return tuple(
+        Rule(rule.access, rule.topic.replace("+", utility, 1).replace("%u", name), only_for=name)
+        for rule in SENDER_RULES
+    )
+
+
+def as_acl(rules: Sequence[Rule]) -> str:
+    """Write rules that each belong to one login, in the order given, as Mosquitto reads them."""
+    lines: list[str] = []
+    user: str | None = None
+    for rule in rules:
+        if rule.only_for != user:
+            user = rule.only_for
+            lines += ["", f"user {user}"]
+        lines.append(f"topic {rule.access} {rule.topic}")
+    return "\n".join([*lines, ""])
+
+
+def read_hashes(password_file: Path) -> dict[str, str]:
+    """Read the hash of each login's password; a file that is not there has none."""
+    if not password_file.exists():
+        return {}
+    lines = password_file.read_text(encoding="utf-8").splitlines()
+    return {name: hashed for name, found, hashed in (line.partition(":") for line in lines) if found}
+
+
 class AccessFiles:
     """The rules as they stand in the files now; a changed file is read again."""
 
@@ -116,8 +144,7 @@ class AccessFiles:
     def _refresh(self) -> None:
         stamp = (self._password_file.stat().st_mtime_ns, self._acl_file.stat().st_mtime_ns)
         if stamp != self._read_at:
-            lines = self._password_file.read_text().splitlines()
-            self._hashes = {name: hashed for name, found, hashed in (line.partition(":") for line in lines) if found}
+            self._hashes = read_hashes(self._password_file)
             self._rules = _parse_rules(self._acl_file)
             self._read_at = stamp
 

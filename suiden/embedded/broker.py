@@ -289,10 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(config: dict[str, Any]) -> None:
-    from amqtt.broker import Broker  # only this process needs it, and it takes a third of a second
+    from suiden.embedded.amqtt_broker import PatientBroker  # only this process needs it: a third of a second
 
     files = {"password_file": config["password_file"], "acl_file": config["acl_file"]}
-    broker = Broker(
+    broker = PatientBroker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{config['port']}"}},
             "plugins": {

@@ -15,7 +15,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.consumers import make_rollups
-from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
+from ingest_gateway.operations.rollups import (
+    make_due_rollups,
+    make_due_zones,
+    mark_batch_due,
+    mark_rollups_due,
+    rebuild_rollups,
+)
 from ingest_gateway.queries import use
 from kernel.clock import FixedClock
 from kernel.database import open_pool
@@ -238,6 +244,7 @@ def test_the_lowest_and_mean_pressure_of_a_zone_are_given_by_the_hour(rolled_bac
     noon = datetime(2026, 4, 1, 12, 0, tzinfo=TOKYO).astimezone(UTC)
     take_in(conn, utility_id=utility_id, batch_id=1, readings=[(b, noon, 105), (b, noon + timedelta(hours=1), 106)])
     make_due_rollups(conn, utility_id=utility_id)
+    make_due_zones(conn, utility_id=utility_id)
     series = use.zone_pressure(conn, utility_id=utility_id, period=Period(noon - timedelta(hours=1), noon))
     assert [(p.hour, p.pressure_min_kpa, p.meters) for p in series] == [(noon - timedelta(hours=1), 303.0, 1)]
 

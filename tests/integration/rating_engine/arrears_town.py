@@ -14,6 +14,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway.books import Books
 from ingest_gateway.dispatch import Dispatcher
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.commands import publish_changed
@@ -131,6 +132,7 @@ class Town:
             release_guard=operations.release_guard,
             monitor=Monitor(Metrics()),
             settings=GatewaySettings(command_resend_s=0.000_001),
+            books=Books(pool=self.gateway, refresh_s=30.0),
             stop=threading.Event(),
         )
 

@@ -137,3 +137,22 @@ def test_a_taken_port_is_named(broker: EmbeddedBroker | MosquittoBroker, tmp_pat
     second = EmbeddedBroker(data_dir=tmp_path / "second", logins=[], port=port_of(broker))
     with pytest.raises(BrokerUnusable, match=f"port {port_of(broker)}"):
         second.start()
+
+
+def test_who_connects_anew_while_the_old_connection_stands_goes_on_hearing(
+    broker: EmbeddedBroker | MosquittoBroker,
+) -> None:
+    old = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{SERVICE.name}", clean_session=False)
+    old.username_pw_set(SERVICE.name, SERVICE.password)
+    old.connect("127.0.0.1", port_of(broker))
+    while not old.is_connected():
+        old.loop(0.1)
+    with connected(port_of(broker), SERVICE, keep=True) as (gateway, received):
+        assert subscribe(gateway, "suiden/v1/+/+/up")
+        old_line = old.socket()
+        assert old_line is not None
+        old_line.close()
+        time.sleep(0.3)  # until the broker has seen its end
+        with connected(port_of(broker), METER) as (meter, _):
+            publish(meter, UP, b"heard")
+            assert received.get(timeout=5) == b"heard"

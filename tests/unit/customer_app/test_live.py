@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from customer_app.live import PAST_KEPT, Hub, Viewer, parse, stream
+from customer_app.live import PAST_KEPT, Hub, parse, stream
+from customer_app.live_viewer import Viewer
 
 
 def run_apart(run: Callable[[], Coroutine[Any, Any, None]]) -> None:

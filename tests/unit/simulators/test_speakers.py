@@ -8,8 +8,8 @@ import pytest
 
 from simulators.speakers import Speakers
 from simulators.town import Town
-from simulators.wire import Order
-from simulators.world import World
+from simulators.wire import Order, instant, rfc3339
+from simulators.world import KEPT_HOURS, World
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
@@ -68,6 +68,46 @@ def test_a_backfill_says_again_what_the_meter_showed(speakers: Speakers, world: 
     kept = speakers.by_name[sender_of(speakers, "W-0001")].outbox.kept.values()
     registers = [reading["register"] for body in kept for reading in json.loads(body)["readings"]]
     assert registers == [int(read.register[world.column("W-0001")]) for read in reads[4:]]
+
+
+def test_a_backfill_keeps_to_its_bounds_by_the_meter_s_own_clock(speakers: Speakers, world: World) -> None:
+    reads = [world.step(by_itself=False) for _ in range(30)]
+    ahead = next(at for at, by_s in enumerate(speakers._clock_offset_s) if by_s > 60)
+    serial, by_s = world.serials[ahead], speakers._clock_offset_s[ahead]
+    half = 1800  # asked for as the gateway does: half an interval inside what it has
+    asked = {"from": rfc3339(reads[3].hour * 3600 + by_s + half), "to": rfc3339(reads[8].hour * 3600 + by_s - half)}
+    answer = obey(speakers, "backfill", serial=serial, args=asked)
+    assert (answer["state"], answer["detail"]) == ("done", "4 readings")
+    kept = speakers.by_name[sender_of(speakers, serial)].outbox.kept.values()
+    said = [reading for body in kept for reading in json.loads(body)["readings"]]
+    assert [reading["register"] for reading in said] == [int(read.register[ahead]) for read in reads[4:8]]
+
+
+def test_what_no_meter_remembers_is_not_said_to_be_done(speakers: Speakers, world: World) -> None:
+    long_ago = (world.state.hour - KEPT_HOURS - 100) * 3600
+    asked = {"from": rfc3339(long_ago), "to": rfc3339(long_ago + 7200)}
+    assert obey(speakers, "backfill", args=asked)["state"] == "failed"
+
+
+def test_what_fell_out_of_a_full_outbox_is_said_again_for_a_backfill(
+    speakers: Speakers, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.wire.MOST_KEPT", 3)
+    reads = []
+    for _ in range(20):  # nobody acknowledges
+        reads.append(world.step(by_itself=False))
+        speakers.hear(reads[-1])
+        speakers.speak(now_s=world.state.hour * 3600 + 3600)
+    outbox = speakers.by_name[sender_of(speakers, "W-0001")].outbox
+    assert outbox.dropped > 0
+    assert json.loads(list(outbox.kept.values())[-1])["oldest"] > 1
+    outbox.kept.clear()
+    monkeypatch.setattr("simulators.wire.MOST_KEPT", 1000)
+    asked = {"from": rfc3339(reads[0].hour * 3600), "to": rfc3339(reads[-1].hour * 3600)}
+    assert obey(speakers, "backfill", args=asked)["detail"] == "20 readings"
+    said = [json.loads(body)["readings"] for body in outbox.kept.values()]
+    hours = {int(instant(reading["at"]).timestamp()) // 3600 for readings in said for reading in readings}
+    assert hours == {read.hour for read in reads}
 
 
 def test_every_meter_is_heard_once_for_every_hour(speakers: Speakers, world: World) -> None:

@@ -32,6 +32,7 @@ SETTINGS_OF_COMMAND: dict[str, tuple[type[BaseSettings], ...]] = {
 }
 GIVEN_BY_US = {"SUIDEN_CLOCK"}  # `suiden simulate run` reads the time from the database
 IMAGE = "suiden"
+OURS_ALONE = "1884"  # the broker's port for our own processes, on which they choose their client ids
 
 
 @cache
@@ -52,10 +53,35 @@ def dockerfile(instruction: str) -> list[str]:
     return [line.removeprefix(f"{instruction} ") for line in lines if line.startswith(f"{instruction} ")]
 
 
-def mosquitto_settings() -> dict[str, str]:
-    lines = (ROOT / "deploy" / "mosquitto.conf").read_text().splitlines()
+def mosquitto_lines(name: str) -> list[tuple[str, str]]:
+    lines = (ROOT / "deploy" / name).read_text().splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
-    return {name: setting for name, setting in pairs if name != "log_type"}
+    return [(name, setting) for name, setting in pairs]
+
+
+def mosquitto_settings() -> dict[str, str]:
+    return dict(mosquitto_lines("mosquitto.conf"))
+
+
+def mosquitto_listeners(folder: str) -> dict[str, dict[str, str]]:
+    """What each port is told, by port."""
+    found: dict[str, dict[str, str]] = {}
+    for name, setting in mosquitto_lines(f"{folder}/listeners.conf"):
+        if name == "listener":
+            found[setting] = {}
+        else:
+            found[list(found)[-1]][name] = setting
+    return found
+
+
+def compose_with_tls() -> dict[str, Any]:
+    """What docker-compose.tls.yml puts in the place of our own broker's."""
+
+    class Overriding(yaml.SafeLoader):
+        """Knows the word that replaces a list."""
+
+    Overriding.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))  # pyright: ignore[reportArgumentType]
+    return yaml.load((ROOT / "docker-compose.tls.yml").read_text(), Overriding)["services"]["broker"]
 
 
 def parse(arguments: list[str]) -> None:
@@ -127,9 +153,13 @@ def test_a_service_waits_for_what_can_be_waited_for(name: str) -> None:
 
 def test_secrets_are_files_that_the_secrets_command_makes(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
-    made = secret_files.make(folder, sender_names=(), database_host="database:5432", broker_host="broker:1883")
+    made = secret_files.make(folder, sender_names=(), database_host="database:5432", broker_host="broker:1884")
     declared = {name: entry["file"] for name, entry in compose()["secrets"].items()}
-    assert declared == {name: f"./deploy/secrets/{name}" for name in made}
+    assert declared == {name: f"./deploy/secrets/{name}" for name in made if not name.startswith("broker/")}
+    assert {name for name in made if name.startswith("broker/")} == {
+        secret_files.PASSWORD_FILE,
+        secret_files.ACCESS_FILE,
+    }
     assert "deploy/secrets" in (ROOT / ".dockerignore").read_text().splitlines(), "they stay out of the image"
     assert "deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines(), "they stay out of the repository"
 
@@ -138,21 +168,19 @@ def test_secrets_are_files_that_the_secrets_command_makes(tmp_path: Path) -> Non
 def test_a_secret_file_that_a_service_reads_is_handed_to_it(name: str) -> None:
     service = services()[name]
     read = {secret_of(path) for key, path in service.get("environment", {}).items() if key.endswith("_FILE")}
-    if name == "broker":
-        read |= {secret_of(mosquitto_settings()[key]) for key in ("password_file", "acl_file")}
     assert read == set(service.get("secrets", []))
 
 
 def test_the_addresses_that_are_made_name_the_services(tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
-    defaults = {"database_host": "database:5432", "broker_host": "broker:1883"}
+    defaults = {"database_host": "database:5432", "broker_host": "broker:1884"}
     secret_files.make(secrets, sender_names=(), **defaults)
     database, broker = (urlsplit((secrets / name).read_text()) for name in ("database_url", "mqtt_url"))
     environment = services()["database"]["environment"]
     assert (database.hostname, database.port) == ("database", 5432)
     assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
     assert database.password == (secrets / "database_password").read_text()
-    assert (broker.hostname, str(broker.port)) == ("broker", mosquitto_settings()["listener"])
+    assert (broker.hostname, str(broker.port)) == ("broker", OURS_ALONE)
     command: Any = get_command(app)
     shown = {parameter.name: parameter.default for parameter in command.commands["secrets"].params}
     assert {name: shown[name] for name in defaults} == defaults, "the command's own defaults fit the compose file"
@@ -178,8 +206,9 @@ def test_ports_are_those_that_the_processes_listen_on() -> None:
     assert all(port.startswith("127.0.0.1:") for port in web["ports"]), "without a proxy it is for this host alone"
     assert urlsplit(town["environment"]["SUIDEN_WEB_URL"]).port == int(web["environment"]["PORT"])
     assert town["network_mode"] == "service:web"
-    assert [port.rsplit(":", 1)[1] for port in broker["ports"]] == [mosquitto_settings()["listener"]]
-    assert broker["healthcheck"]["test"][-1] == mosquitto_settings()["listener"]
+    assert {port.rsplit(":", 1)[1] for port in broker["ports"]} == set(mosquitto_listeners("listeners")) - {OURS_ALONE}
+    assert {port.rsplit(":", 1)[1] for port in compose_with_tls()["ports"]} == {"8883", "8884"}
+    assert broker["healthcheck"]["test"][-1] == OURS_ALONE
     assert web["environment"]["SUIDEN_HOST"] == "0.0.0.0", "others in the container's network reach it"
 
 
@@ -199,7 +228,8 @@ def test_what_must_last_is_in_a_volume() -> None:
 def test_files_that_are_mounted_are_in_the_repository(name: str) -> None:
     for mount in services()[name].get("volumes", []):
         source, _, _ = mount.partition(":")
-        assert not source.startswith(".") or (ROOT / source).exists(), f"{source} is missing"
+        is_made = source.startswith("./deploy/secrets/")
+        assert is_made or not source.startswith(".") or (ROOT / source).exists(), f"{source} is missing"
 
 
 def test_the_broker_keeps_what_it_took() -> None:
@@ -209,6 +239,43 @@ def test_the_broker_keeps_what_it_took() -> None:
     assert known["max_queued_bytes"] == "0"
     assert known["allow_anonymous"] == "false"
     assert int(known["autosave_interval"]) <= 60
+
+
+@pytest.mark.parametrize("folder", ["listeners", "listeners-tls"])
+def test_a_sender_cannot_choose_its_client_id_on_any_port_that_it_reaches(folder: str) -> None:
+    ports = mosquitto_listeners(folder)
+    assert "use_username_as_clientid" not in ports.pop(OURS_ALONE)
+    assert ports
+    assert all(told["use_username_as_clientid"] == "true" for told in ports.values())
+
+
+def test_with_tls_no_port_that_leaves_the_host_is_without_it() -> None:
+    ports = mosquitto_listeners("listeners-tls")
+    assert set(ports) == {OURS_ALONE, "8883", "8884"}
+    assert all("certfile" in ports[port] and "keyfile" in ports[port] for port in ("8883", "8884"))
+    assert ports["8884"]["require_certificate"] == "true"
+    assert ports["8884"]["use_identity_as_username"] == "true"
+
+
+def test_the_broker_finds_what_is_mounted_for_it() -> None:
+    plain = [mount.split(":")[:2] for mount in services()["broker"]["volumes"]]
+    with_tls = [mount.split(":")[:2] for mount in compose_with_tls()["volumes"]]
+    for mounts, listeners in ((plain, "listeners"), (with_tls, "listeners-tls")):
+        assert ["./deploy/secrets/broker", "/run/access"] in mounts
+        assert [f"./deploy/{listeners}", mosquitto_settings()["include_dir"]] in mounts
+        assert ["./deploy/mosquitto.conf", "/mosquitto/config/mosquitto.conf"] in mounts
+    told = {mosquitto_settings()["password_file"], mosquitto_settings()["acl_file"]}
+    assert told == {f"/run/access/{Path(name).name}" for name in (secret_files.PASSWORD_FILE, secret_files.ACCESS_FILE)}
+    files = {
+        setting
+        for told in mosquitto_listeners("listeners-tls").values()
+        for key, setting in told.items()
+        if key.endswith("file")
+    }
+    assert {str(Path(name).parent) for name in files} == {"/run/certificates"}
+    assert ["./deploy/certificates/broker", "/run/certificates"] in with_tls
+    assert "deploy/certificates/" in (ROOT / ".gitignore").read_text().splitlines(), "keys stay out of the repository"
+    assert "deploy/certificates" in (ROOT / ".dockerignore").read_text().splitlines(), "they stay out of the image"
 
 
 @pytest.mark.parametrize("name", sorted(ours()))

@@ -18,7 +18,7 @@ def make(folder: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_making_them_again_overwrites_nothing(tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_only_what_is_missing_is_made_and_fits_the_rest(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     make(folder)
     before = contents(folder)
-    for name in ("database_url", "mqtt_passwords"):
+    for name in ("database_url", secret_files.PASSWORD_FILE):
         (folder / name).unlink()
-    assert set(make(folder)) == {"database_url", "mqtt_passwords", "mqtt_access"}
+    assert set(make(folder)) == {"database_url", secret_files.PASSWORD_FILE, secret_files.ACCESS_FILE}
     after = contents(folder)
     assert after["database_url"] == before["database_url"], "with the password that the database has"
     assert after["mqtt_url"] == before["mqtt_url"]
@@ -45,7 +45,7 @@ def test_only_what_is_missing_is_made_and_fits_the_rest(tmp_path: Path) -> None:
 
 def broker_lets_in(folder: Path) -> bool:
     """Tell whether the logins that were made open the broker: the service's, and a sender's."""
-    access = AccessFiles(password_file=folder / "mqtt_passwords", acl_file=folder / "mqtt_access")
+    access = AccessFiles(password_file=folder / secret_files.PASSWORD_FILE, acl_file=folder / secret_files.ACCESS_FILE)
     login, _, _ = (folder / "mqtt_url").read_text().removeprefix("mqtt://").partition("@")
     name, _, password = login.partition(":")
     meter_password = (folder / "meter_password").read_text()
@@ -56,9 +56,8 @@ def broker_lets_in(folder: Path) -> bool:
 
 def test_a_sender_may_use_its_own_topics_only(tmp_path: Path) -> None:
     make(tmp_path / "secrets")
-    access = AccessFiles(
-        password_file=tmp_path / "secrets" / "mqtt_passwords", acl_file=tmp_path / "secrets" / "mqtt_access"
-    )
+    folder = tmp_path / "secrets"
+    access = AccessFiles(password_file=folder / secret_files.PASSWORD_FILE, acl_file=folder / secret_files.ACCESS_FILE)
     assert broker_lets_in(tmp_path / "secrets")
     assert access.allows(name="C-D1", topic="suiden/v1/hinode/C-D1/up", access="write")
     assert not access.allows(name="C-D1", topic="suiden/v1/hinode/W-0001/up", access="write")
@@ -71,7 +70,7 @@ def test_the_folder_keeps_others_out_and_the_files_let_containers_in(tmp_path: P
     folder.mkdir(mode=0o755)
     make(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()} == {0o644}
 
 
 def test_a_folder_in_use_that_others_may_enter_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""Processes that are killed, stopped or paused."""
+
+import signal
+
+from suiden.torture.faults.base import Fault
+from suiden.torture.rig import kill
+
+
+class GatewayKilled(Fault):
+    """kill -9 of the gateway."""
+
+    kind = "gateway_kill"
+
+    def start(self) -> None:
+        self.rig.gateway.signal(signal.SIGKILL)
+
+    def heal(self) -> None:
+        self.rig.gateway.start()
+
+
+class GatewayRestarted(Fault):
+    """The gateway is asked to stop, as for a new release; it must end by itself, and well."""
+
+    kind = "gateway_restart"
+
+    def start(self) -> None:
+        code = self.rig.gateway.stop()
+        assert code == 0, f"a gateway that was asked to stop ended with {code}"
+
+    def heal(self) -> None:
+        self.rig.gateway.start()
+
+
+class GatewayPaused(Fault):
+    """SIGSTOP of the gateway, as a machine that is moved does to it."""
+
+    kind = "gateway_pause"
+
+    def start(self) -> None:
+        self.hold_s = self.dice.uniform(0.3, 1.0)
+        self.rig.gateway.signal(signal.SIGSTOP)
+
+    def heal(self) -> None:
+        self.rig.gateway.signal(signal.SIGCONT)
+
+
+class PostgresKilled(Fault):
+    """kill -9 of the postmaster."""
+
+    kind = "postgres_kill"
+    tells = "database"
+
+    def start(self) -> None:
+        self.rig.kill_postgres()
+
+    def heal(self) -> None:
+        self.rig.start_postgres()
+
+
+class BackendKilled(Fault):
+    """kill -9 of the process of PostgreSQL that stores our readings: the server throws everybody out and recovers."""
+
+    kind = "backend_kill"
+
+    def start(self) -> None:
+        for pid in self.rig.backends()[:1]:
+            kill(pid, signal.SIGKILL)
+
+    def heal(self) -> None:
+        """The server does it by itself."""
+
+
+class BackendStopped(Fault):
+    """SIGSTOP of the processes that serve the gateway: stopped, not dead, and with their locks."""
+
+    kind = "backend_stop"
+    tells = "database"
+
+    def start(self) -> None:
+        self._pids = self.rig.backends()
+        self.detail = f"{len(self._pids)} processes"
+        for pid in self._pids:
+            kill(pid, signal.SIGSTOP)
+
+    def heal(self) -> None:
+        for pid in self._pids:
+            kill(pid, signal.SIGCONT)
+
+
+class PostgresStopped(Fault):
+    """SIGSTOP of the postmaster and of all who serve the gateway: nobody new gets in either."""
+
+    kind = "postgres_stop"
+    tells = "database"
+
+    def start(self) -> None:
+        self._pids = [*self.rig.backends(), self.rig.postgres.pid]
+        self.detail = f"{len(self._pids)} processes"
+        for pid in self._pids:
+            kill(pid, signal.SIGSTOP)
+
+    def heal(self) -> None:
+        for pid in reversed(self._pids):
+            kill(pid, signal.SIGCONT)
+
+
+class BrokerKilled(Fault):
+    """kill -9 of the broker: what it has acknowledged to senders may be gone."""
+
+    kind = "broker_kill"
+    tells = "broker"
+
+    def start(self) -> None:
+        self.rig.kill_broker()
+
+    def heal(self) -> None:
+        self.rig.start_broker()
+
+
+class GatewayAndPostgresKilled(Fault):
+    """kill -9 of gateway and PostgreSQL at once; the broker lives on."""
+
+    kind = "gateway_postgres_kill"
+
+    def start(self) -> None:
+        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_postgres()
+
+    def heal(self) -> None:
+        self.rig.gateway.start()
+        self.rig.start_postgres()
+
+
+class PowerLost(Fault):
+    """kill -9 of gateway, PostgreSQL and broker at once."""
+
+    kind = "all_kill"
+
+    def start(self) -> None:
+        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_postgres()
+        self.rig.kill_broker()
+
+    def heal(self) -> None:
+        starts = [self.rig.start_postgres, self.rig.start_broker, self.rig.gateway.start]
+        self.dice.shuffle(starts)
+        self.detail = "back in the order " + ", ".join(start.__name__.removeprefix("start_") for start in starts)
+        for start in starts:
+            start()
