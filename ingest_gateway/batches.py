@@ -11,7 +11,7 @@ from ingest_gateway.domain.columns import Columns, Integers
 from ingest_gateway.domain.marks import Mark
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sorting import Sorted
-from ingest_gateway.domain.validation import Limits
+from ingest_gateway.domain.validation import Fall, Limits
 from ingest_gateway.mqtt.buffer import Acknowledger
 
 NO_METERS: Integers = np.zeros(0, dtype=np.int64)
@@ -86,6 +86,7 @@ class Window:
     fresh: list[Block] = field(default_factory=list[Block])
     late: list[Block] = field(default_factory=list[Block])
     marks: list[Mark] = field(default_factory=list[Mark])
+    falls: dict[int, Fall] = field(default_factory=dict[int, Fall])
     is_torn: bool = False  # more was committed than is remembered here: it is to be gathered from the store
 
 
@@ -122,7 +123,8 @@ class Prepared:
     late_source: Callable[[int], tuple[str, bytes]]
     others: Sorted
     staged: bool  # some of `others` may be stored already
-    marks: list[Mark]
+    marks: list[Mark]  # of the messages that were read together
+    mark_origins: list[int]  # where those stood in the batch
     timing: Timing
 
 

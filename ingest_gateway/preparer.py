@@ -254,6 +254,7 @@ class Preparer:
                 others=sorted_out,
                 staged=True,
                 marks=[],
+                mark_origins=[],
                 timing=one.timing,
             )
         )

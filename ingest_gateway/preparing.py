@@ -170,6 +170,7 @@ def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reade
         others=others,
         staged=bool(len(collected.readings)) or incoming.is_redelivered,
         marks=_marks(collected, columns),
+        mark_origins=[index for index, up in zip(collected.indices, collected.ups, strict=True) if up.seq is not None],
         timing=incoming.timing,
     )
 

@@ -221,4 +221,5 @@ def _only(prepared: Prepared, batch: Sorted) -> Prepared:
         others=batch,
         staged=True,
         marks=[],
+        mark_origins=[],
     )

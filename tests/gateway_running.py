@@ -122,7 +122,9 @@ class Running:
             time.sleep(0.02)
 
     def wait_for_received(self, count: int) -> None:
+        """Wait until so many readings were taken in since the start, and what follows from them was made."""
         self.wait_for(lambda: self.count("received") >= count)
+        self.wait_for(lambda: self.ask("SELECT count(*) FROM intake_pending") == [(0,)])
 
 
 def reading(meter: str, at: str = AT, register: int | None = 100, **more: object) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""The numbers of senders' messages that came in a commit, kept until they are settled."""
+"""What of a commit is kept beside its readings until it is settled: senders' numbers, and registers that fell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest_gateway.domain.sequence import Numbered
+from ingest_gateway.domain.validation import Fall
 
 NOTHING_READ_US = -(1 << 62)
 
@@ -30,6 +31,7 @@ class Mark(NamedTuple):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Mark])
+_FALLS = msgspec.msgpack.Decoder(dict[int, Fall])
 
 
 def encode(marks: Sequence[Mark]) -> bytes:
@@ -40,6 +42,16 @@ def encode(marks: Sequence[Mark]) -> bytes:
 def decode(written: bytes) -> list[Mark]:
     """Read kept marks."""
     return _DECODER.decode(written)
+
+
+def encode_falls(falls: Mapping[int, Fall]) -> bytes:
+    """Write what was refused of meters as lower than before, to be kept."""
+    return _ENCODER.encode(dict(falls))
+
+
+def decode_falls(written: bytes) -> dict[int, Fall]:
+    """Read what was kept of falls."""
+    return _FALLS.decode(written)
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,14 +197,19 @@ def payload_of(readings: list[WireReading], *, telegram: Telegram) -> bytes:
     return suiden_json.encode_readings(readings)
 
 
-def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[Mark]:
-    """Note the numbers of the messages of a batch, given which of its readings were not stored before."""
+def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[tuple[int, Mark]]:
+    """Note the numbers of the messages of a batch, by where they stood in it.
+
+    `stored` are those of its readings that were not stored before.
+    """
     brought_new = {batch.origin[row.meter_id, row.read_at_us] for row in stored}
     newest_us: dict[int, int] = {}
     for (_, read_at_us), origin in zip(batch.rows, batch.origin.values(), strict=True):
         newest_us[origin] = max(read_at_us, newest_us.get(origin, read_at_us))
-    return [
-        Mark(
+    marks: list[tuple[int, Mark]] = []
+    for sender, origin, telegram in batch.numbered:
+        assert telegram.sequence is not None, "only numbered messages are listed"
+        mark = Mark(
             sender_id=book.senders[sender].sender_id,
             number=telegram.sequence,
             newest_us=newest_us.get(origin, NOTHING_READ_US),
@@ -212,6 +217,5 @@ def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[M
             kept_from=telegram.kept_from,
             brought_new=origin in brought_new,
         )
-        for sender, origin, telegram in batch.numbered
-        if telegram.sequence is not None
-    ]
+        marks.append((origin, mark))
+    return marks

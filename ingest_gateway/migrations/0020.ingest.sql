@@ -37,6 +37,7 @@ CREATE TABLE intake_pending (
     late_from timestamptz,
     late_to timestamptz,
     numbers bytea STORAGE EXTERNAL NOT NULL,         -- the senders' numbers: msgpack, see domain.marks
+    falls bytea NOT NULL,                            -- what was refused as a register that fell: the same
     PRIMARY KEY (utility_id, batch_id, part)
 );
 

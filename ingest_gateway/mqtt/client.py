@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import paho.mqtt
 import paho.mqtt.client as paho
+from paho.mqtt import __version__ as paho_release
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 
@@ -33,7 +33,7 @@ OnFrames = Callable[[Frames], None]
 
 def can_read_frames() -> bool:
     """Tell whether this release of paho has the parts that `FrameClient` builds on."""
-    if not paho.mqtt.__version__.startswith(KNOWN_RELEASES):
+    if not paho_release.startswith(KNOWN_RELEASES):
         return False
     plain = paho.Client(CallbackAPIVersion.VERSION2)
     return all(hasattr(plain, name) for name in PRIVATE)

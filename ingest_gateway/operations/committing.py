@@ -1,7 +1,8 @@
 """Writing a prepared batch: its readings, what it was refused for, and what is left to be settled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from psycopg import Connection
@@ -13,11 +14,11 @@ from ingest_gateway.domain.columns import Integers, columns_of_rows
 from ingest_gateway.domain.marks import Mark
 from ingest_gateway.domain.packing import HEADER, TRAILER
 from ingest_gateway.domain.sorting import Key, Refusal, marks_of
-from ingest_gateway.domain.validation import Row
+from ingest_gateway.domain.validation import Fall, Row
 from ingest_gateway.domain.wire import Refused, Telegram, from_us
 from ingest_gateway.operations.intake import Taken, reasons_of, store_sorted
 from ingest_gateway.preparing import Reader
-from ingest_gateway.store import counts, latest, pending, readings, rejects
+from ingest_gateway.store import counts, pending, readings, rejects
 from ingest_gateway.store.pending import PendingPart
 from kernel.database import Scope, enter_scope
 
@@ -32,6 +33,7 @@ class Committed:
     late_stored: int
     others: Block
     marks: list[Mark]
+    falls: Mapping[int, Fall]
 
 
 NOTHING = Block.of_nothing()
@@ -93,7 +95,7 @@ def commit_stray(conn: Connection[TupleRow], stray: Stray, *, reader: Reader, wo
 def _all_fresh(prepared: Prepared) -> Committed:
     stored = len(prepared.fresh)
     taken = Taken(received=stored, stored=stored, duplicates=0, rejected=0, reasons={})
-    return Committed(taken, prepared.fresh, NOTHING, 0, NOTHING, prepared.marks)
+    return Committed(taken, prepared.fresh, NOTHING, 0, NOTHING, prepared.marks, {})
 
 
 def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed:
@@ -105,7 +107,6 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
     stored = store_sorted(
         conn, book=prepared.book, batch=batch, batch_id=window.late_batch_id, staged=prepared.staged, now=now
     )
-    latest.note_falls(conn, utility_id=window.utility_id, falls=batch.falls)
     late_refusals = _late_refusals(prepared, conflicts)
     refusals = [*batch.refusals, *stored.refusals, *late_refusals]
     if refusals:
@@ -119,8 +120,13 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
         rejected=sum(reasons.values()),
         reasons=reasons,
     )
-    noted = [*prepared.marks, *marks_of(batch, book=prepared.book, stored=stored.rows)]
-    return Committed(taken, prepared.fresh, prepared.late, late_stored, _block_of(stored.rows), noted)
+    noted = [
+        *zip(prepared.mark_origins, prepared.marks, strict=True),
+        *marks_of(batch, book=prepared.book, stored=stored.rows),
+    ]
+    in_order = [mark for _, mark in sorted(noted, key=itemgetter(0))]
+    others = _block_of(stored.rows)
+    return Committed(taken, prepared.fresh, prepared.late, late_stored, others, in_order, batch.falls)
 
 
 def _late_refusals(prepared: Prepared, conflicts: set[Key]) -> list[Refusal]:
@@ -175,6 +181,7 @@ def _note(conn: Connection[TupleRow], prepared: Prepared, committed: Committed, 
             late_from=late_from,
             late_to=late_to,
             numbers=marks.encode(committed.marks),
+            falls=marks.encode_falls(committed.falls),
         ),
     )
 

@@ -37,6 +37,7 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
     window.rejected += taken.rejected
     window.late_stored += taken.stored - len(committed.fresh)
     window.marks += committed.marks
+    window.falls |= committed.falls
     if len(committed.fresh):
         window.fresh.append(committed.fresh)
     if committed.late_stored:
@@ -55,6 +56,7 @@ def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[i
     at = window.received_at
     assert at is not None, "a window that has commits has a time"
     _advance_latest(conn, window, received_at=at)
+    latest.note_falls(conn, utility_id=window.utility_id, falls=window.falls)
     _record(conn, window, batch_id=window.batch_id, blocks=window.fresh, stored=window.stored - window.late_stored)
     _record(conn, window, batch_id=window.late_batch_id, blocks=window.late, stored=window.late_stored)
     acks = _take_numbers(conn, window, now=at) if window.marks else {}
@@ -102,6 +104,8 @@ def _gather(conn: Connection[TupleRow], parts: list[PendingPart], *, code: str, 
     window.marks = [mark for part in parts for mark in marks.decode(part.numbers)]
     fresh = [(part.meter_ids, part.read_from, part.read_to) for part in parts]
     late = [(part.late_meter_ids, part.late_from, part.late_to) for part in parts]
+    for part in parts:
+        window.falls |= marks.decode_falls(part.falls)
     window.fresh = _stored_blocks(conn, fresh, utility_id=utility_id, batch_id=batch_id)
     window.late = _stored_blocks(conn, late, utility_id=utility_id, batch_id=window.late_batch_id)
     window.late_stored = sum(map(len, window.late))

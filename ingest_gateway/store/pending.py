@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow, class_row
 
 @dataclass(frozen=True, slots=True)
 class PendingPart:
-    """One commit of the gateway. `meter_ids` are 64-bit integers, `numbers` marks, as `domain.marks` writes them."""
+    """One commit of the gateway. `meter_ids` are 64-bit integers, `numbers` and `falls` as in `domain.marks`."""
 
     utility_id: int
     batch_id: int
@@ -28,6 +28,7 @@ class PendingPart:
     late_from: datetime | None
     late_to: datetime | None
     numbers: bytes
+    falls: bytes
 
 
 def add(conn: Connection[TupleRow], *, part: PendingPart) -> None:
@@ -36,10 +37,10 @@ def add(conn: Connection[TupleRow], *, part: PendingPart) -> None:
         """
         INSERT INTO intake_pending (utility_id, batch_id, part, late_batch_id, worker, received_at, stored, duplicates,
                                     rejected, meter_ids, read_from, read_to, late_meter_ids, late_from, late_to,
-                                    numbers)
+                                    numbers, falls)
         VALUES (%(utility_id)s, %(batch_id)s, %(part)s, %(late_batch_id)s, %(worker)s, %(received_at)s, %(stored)s,
                 %(duplicates)s, %(rejected)s, %(meter_ids)b, %(read_from)s, %(read_to)s, %(late_meter_ids)b,
-                %(late_from)s, %(late_to)s, %(numbers)b)
+                %(late_from)s, %(late_to)s, %(numbers)b, %(falls)b)
         """,
         {name: getattr(part, name) for name in PendingPart.__dataclass_fields__},
     )
@@ -80,7 +81,7 @@ def left(
         return cursor.execute(
             """
             SELECT utility_id, batch_id, part, late_batch_id, worker, received_at, stored, duplicates, rejected,
-                   meter_ids, read_from, read_to, late_meter_ids, late_from, late_to, numbers
+                   meter_ids, read_from, read_to, late_meter_ids, late_from, late_to, numbers, falls
             FROM intake_pending
             WHERE (utility_id = %(utility_id)s AND batch_id = %(batch_id)s) OR worker = %(worker)s
                OR committed_at < clock_timestamp() - make_interval(secs => %(older_than_s)s)
