@@ -79,12 +79,22 @@ def serve(
 
 
 @app.command()
-def gateway() -> None:
+def gateway(
+    drain: Annotated[
+        bool, typer.Option("--drain", help="take this worker, which is stopped, out of service, then end")
+    ] = False,
+    quiet_s: Annotated[
+        float, typer.Option(min=1, help="with --drain: seconds without a message that mean all came")
+    ] = 5,
+) -> None:
     """Take readings in from the MQTT broker, and send commands out to meters."""
     from suiden import workers
 
     logs.set_up(process="gateway")
     with _stop_on_signal() as stop:
+        if drain:
+            out.print(workers.drain_gateway(settings.load(BrokerSettings), quiet_s=quiet_s, stop=stop))
+            return
         workers.run_gateway(settings.load(BrokerSettings), stop=stop)
 
 
