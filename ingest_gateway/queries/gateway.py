@@ -9,9 +9,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.settings import PROCESS
-from ingest_gateway.store import commands, counts, reject_bounds, rejects, sequences
+from ingest_gateway.store import commands, counts, imports, reject_bounds, rejects, sequences
 from ingest_gateway.store.commands import MeterCommand
 from ingest_gateway.store.counts import IntakeCount
+from ingest_gateway.store.imports import ImportedFile
 from ingest_gateway.store.reject_bounds import Dropped, Room
 from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
@@ -72,6 +73,11 @@ def rejected_dropped(conn: Connection[TupleRow], *, utility_id: int) -> Sequence
 def rejected_room(conn: Connection[TupleRow], *, utility_id: int) -> Room:
     """Tell how many refused messages are kept, and how many of them wait for somebody."""
     return reject_bounds.room(conn, utility_id=utility_id)
+
+
+def imported_files(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> Sequence[ImportedFile]:
+    """List the files of readings that were taken in, the last first."""
+    return imports.newest(conn, utility_id=utility_id, limit=limit)
 
 
 def intake_totals(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[IntakeCount]:
