@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from customer_app import telemetry
+from customer_app import gap_pages, telemetry
 from customer_app.visit import Visit
 from ingest_gateway import queries as ingest_queries
 from ingest_gateway.operations import Command
@@ -54,6 +54,7 @@ class MeterHead:
     supply_look: str
     has_actuator: bool
     since: str
+    interval_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,9 @@ class Landing:
     senders: tuple[SenderLine, ...]
     refused: tuple[RefusedLine, ...]
     missing: int
+    verdict: str
+    verdict_look: str
+    gaps: gap_pages.MeterGaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class CommandLine:
     detail: str
     queued: str
     answered: str
+    age: str
+    until: str
 
 
 def head(visit: Visit, *, meter_id: int) -> MeterHead:
@@ -136,6 +142,7 @@ def head(visit: Visit, *, meter_id: int) -> MeterHead:
         supply_look=look,
         has_actuator=meter.has_actuator and meter.valid_to is None,
         since=visit.formats.day_of(meter.valid_from),
+        interval_s=meter.interval_s,
     )
 
 
@@ -148,6 +155,7 @@ def landing(visit: Visit, *, meter_id: int) -> Landing:
     voltages = [] if newest is None else [newest.voltage_1_v, newest.voltage_2_v, newest.voltage_3_v]
     voltage_v = min((v for v in voltages if v is not None), default=None)
     register = newest.register if newest else None
+    verdict, look = gap_pages.verdict(visit, found)
     return Landing(
         at=formats.datetime(newest.read_at) if newest else _("never"),
         ago=formats.ago(newest.read_at, now=visit.now) if newest else "",
@@ -178,6 +186,9 @@ def landing(visit: Visit, *, meter_id: int) -> Landing:
             for one in found.refused
         ),
         missing=sum(one.missing_count for one in found.senders),
+        verdict=verdict,
+        verdict_look=look,
+        gaps=gap_pages.of_meter(visit, found, interval_s=meter.interval_s),
     )
 
 
@@ -230,7 +241,25 @@ def _command(visit: Visit, one: MeterCommand) -> CommandLine:
         detail=one.state_detail,
         queued=visit.formats.datetime(one.queued_at),
         answered=visit.formats.datetime(one.answered_at) if one.answered_at else "",
+        age=_age(visit, one),
+        until=visit.formats.datetime(one.expires_at) if one.state in ("queued", "sent") else "",
     )
+
+
+def _age(visit: Visit, one: MeterCommand) -> str:
+    """Say how long an order has been in its state, and how often it has left."""
+    _, formats = visit.translate, visit.formats
+    since = one.answered_at
+    if one.state == "queued":
+        since = one.queued_at
+    elif one.state == "sent":
+        since = one.sent_at
+    elif since is None and one.state in ("unknown", "expired"):
+        since = min(one.expires_at, visit.now)
+    ago = formats.ago(since, now=visit.now) if since else ""
+    if one.sends < 2 or one.answered_at is not None:
+        return ago
+    return _("%(ago)s, sent %(n)s times", ago=ago, n=formats.number(one.sends)) if ago else ""
 
 
 def purpose(_: Translate, code: str) -> str:

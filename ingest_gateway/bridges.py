@@ -23,6 +23,8 @@ def _spelled_right(bridges: Any) -> Any:
             raise ValueError(f"a bridge has {', '.join(sorted(_FIELDS))}; {name} has {', '.join(sorted(bridge))}")
         if formats[name].device_level is not None and not (bridge.get("utility") and bridge.get("sender")):
             raise ValueError(f"the bridge {name} needs a utility and a sender")
+        if formats[name].device_level is None and bridge.keys() - {"zone"}:
+            raise ValueError(f"the topic of {name} names its utility and sender itself: a bridge gives it a zone alone")
     return bridges
 
 

@@ -65,7 +65,8 @@ class Dispatcher:
         self._missing_gauge = monitor.metrics.gauge("suiden_readings_missing", "Readings that are missing in them")
         self.gaps_health: Mapping[str, int] = {}
         self._gaps_at_s = time.monotonic() + settings.gap_look_s
-        self._sent_s: dict[tuple[int, int], float] = {}  # when each order left last, monotonic
+        # how often each order had left, and since when (monotonic)
+        self._seen_s: dict[tuple[int, int], tuple[int, float]] = {}
         self._held_s: dict[tuple[int, int], float] = {}  # when one could not be sent, monotonic
 
     def run(self) -> None:
@@ -88,11 +89,11 @@ class Dispatcher:
                 for changed in commands.expire(conn, utility_id=book.utility_id, at=now):
                     publish_changed(conn, utility_id=book.utility_id, changed=changed, at=now)
                     self._monitor.command(changed.state)
-                open_ids = commands.open_ids(conn, utility_id=book.utility_id)
-            self._forget_closed(book.utility_id, {command_id for command_id, _ in open_ids})
-            for command_id, state in open_ids:
-                if self._is_due(book.utility_id, command_id, state) and self._publisher.is_up:
-                    sent += self._try_to_send(book, command_id)
+                open_orders = commands.open_commands(conn, utility_id=book.utility_id)
+            self._forget_closed(book.utility_id, {order.command_id for order in open_orders})
+            for order in open_orders:
+                if self._is_due(book.utility_id, order) and self._publisher.is_up:
+                    sent += self._try_to_send(book, order.command_id)
         return sent
 
     def _look_after_gaps(self) -> None:
@@ -124,12 +125,19 @@ class Dispatcher:
             self._missing_gauge.set(readings)
             self.gaps_health = {"gaps_open": gaps, "readings_missing": readings}
 
-    def _is_due(self, utility_id: int, command_id: int, state: CommandState) -> bool:
-        held_s = self._held_s.get((utility_id, command_id))
+    def _is_due(self, utility_id: int, order: commands.OpenCommand) -> bool:
+        key = (utility_id, order.command_id)
+        held_s = self._held_s.get(key)
         if held_s is not None and time.monotonic() - held_s < self._settings.command_resend_s:
             return False
-        left_s = self._sent_s.get((utility_id, command_id))
-        return state == "queued" or left_s is None or time.monotonic() - left_s >= self._settings.command_resend_s
+        if order.state == "queued":
+            return True
+        # When another worker sent it, or we in an earlier life, the wait begins as we see it: they may be waiting too.
+        sends, since_s = self._seen_s.get(key, (None, 0.0))
+        if sends != order.sends:
+            self._seen_s[key] = (order.sends, time.monotonic())
+            return False
+        return time.monotonic() - since_s >= self._settings.command_resend_s
 
     def _try_to_send(self, book: MeterBook, command_id: int) -> bool:
         """Send one order; one that cannot be judged is tried again later, and does not hold up the others."""
@@ -153,7 +161,8 @@ class Dispatcher:
         with transaction(self._pool, scope=scope) as conn:
             order = commands.open_order(conn, utility_id=book.utility_id, command_id=command_id)
             if order is None or order.expires_at <= now or order.sends >= self._settings.command_max_sends:
-                self._sent_s[book.utility_id, command_id] = time.monotonic()
+                if order is not None:
+                    self._seen_s[book.utility_id, command_id] = (order.sends, time.monotonic())
                 return False
             proof = None
             if order.purpose.startswith(GUARDED_PURPOSE):
@@ -167,7 +176,7 @@ class Dispatcher:
                 return False
             if order.state == "queued":
                 self._tell(order, "sent", conn=conn, now=now)
-        self._sent_s[book.utility_id, command_id] = time.monotonic()
+        self._seen_s[book.utility_id, command_id] = (order.sends + 1, time.monotonic())
         return self._publish(book, order)
 
     def _refuse(
@@ -211,9 +220,9 @@ class Dispatcher:
         self._monitor.command(state)
 
     def _forget_closed(self, utility_id: int, open_ids: set[int]) -> None:
-        for times in (self._sent_s, self._held_s):
-            for key in [key for key in times if key[0] == utility_id and key[1] not in open_ids]:
-                del times[key]
+        for kept in (self._seen_s, self._held_s):
+            for key in [key for key in kept if key[0] == utility_id and key[1] not in open_ids]:
+                del kept[key]
 
 
 def _rfc3339(instant: datetime) -> str:

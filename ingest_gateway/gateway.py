@@ -14,7 +14,7 @@ from ingest_gateway.batches import Windows
 from ingest_gateway.books import Books
 from ingest_gateway.commands import ReleaseGuard
 from ingest_gateway.dispatch import Dispatcher
-from ingest_gateway.monitor import Monitor
+from ingest_gateway.monitor import Monitor, Totals
 from ingest_gateway.mqtt.buffer import Buffer
 from ingest_gateway.mqtt.connection import Connection
 from ingest_gateway.mqtt.link import BrokerAddress, LinkOptions
@@ -51,9 +51,11 @@ def run(
 ) -> None:
     """Run the gateway until `stop` is set. `client_id` must stay the same from start to start: it names our session.
 
-    :raises BrokerAddressUnusable: if the broker's URL cannot be read
+    :raises BrokerAddressUnusable: if the broker's URL, or a file that it names, cannot be read
     """
     address = BrokerAddress.of(mqtt_url)
+    if address.tls:
+        address.tls_context()  # says at once what is wrong with its files
     pool = open_pool(database_url, role="suiden_gateway", process="gateway", max_size=4)
     try:
         gateway = Gateway(
@@ -103,7 +105,7 @@ class Gateway:
             address=address,
             options=LinkOptions(
                 client_id=client_id,
-                subscriptions=settings.subscriptions,
+                subscriptions=settings.filters,
                 receive_maximum=settings.buffer_messages,
                 session_expiry_s=settings.session_expiry_s,
                 keepalive_s=settings.keepalive_s,
@@ -169,6 +171,16 @@ class Gateway:
             "health": (self._beat_until_stop, None),
         }
 
+    @property
+    def totals(self) -> Totals:
+        """What it took in since its start."""
+        return self._monitor.totals
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is connected, the database answers, and nothing waits in the buffer."""
+        return not self._problems() and self._buffer.messages == 0
+
     def run(self) -> None:
         """Start the threads and watch them until `stop`."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -209,7 +221,7 @@ class Gateway:
             health = self._health()
             try:
                 with self._pool.connection(timeout=BEAT_S * 2) as conn:
-                    beat(conn, process="gateway", health=health, wall_now=wall_now())
+                    beat(conn, process=self._settings.process, health=health, wall_now=wall_now())
                 self._monitor.heartbeat(None)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 self._monitor.heartbeat(error)
@@ -246,6 +258,7 @@ class Gateway:
             **self._set_gauges(),
             **self._dispatcher.gaps_health,
             "client_id": self._client_id,
+            "share": self._settings.share,
             "broker_protocol": link.protocol if link is not None else None,
             "broker_error": connection.last_error,
         }

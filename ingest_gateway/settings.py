@@ -1,10 +1,14 @@
 """What the gateway is told from outside, beside where the database and the broker are."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.domain import decoders
+
+PROCESS = "gateway"  # its heartbeat; of a named worker `gateway:NAME`
 
 
 class GatewaySettings(BaseSettings):
@@ -19,6 +23,16 @@ class GatewaySettings(BaseSettings):
     subscriptions: tuple[str, ...] = Field(
         default_factory=lambda known: decoders.subscriptions(known.get("bridges", {})),
         description="topics to subscribe to; what no decoder knows is refused with the reason",
+    )
+    share: str = Field(
+        default="",
+        pattern=r"^[^/+#\s]*$",
+        description="name of the group of workers among which the broker deals messages; empty: this one gets all",
+    )
+    worker: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]{0,32}$",
+        description="name of this worker, the same from start to start; each of a group needs its own",
     )
     max_message_bytes: int = Field(default=262_144, gt=0, description="a longer message is refused as too_large")
     max_age_days: int = Field(default=800, gt=0, description="an older reading is refused as too_old")
@@ -68,3 +82,21 @@ class GatewaySettings(BaseSettings):
     def wmbus_sender(self) -> str:
         """The sender that speaks for wmbusmeters, if any does."""
         return self.bridges["wmbusmeters"].sender if "wmbusmeters" in self.bridges else ""
+
+    @model_validator(mode="after")
+    def _workers_are_named(self) -> Self:
+        if self.share and not self.worker:
+            raise ValueError("a group of workers needs a name for each: set SUIDEN_GATEWAY_WORKER too")
+        return self
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What to subscribe to at the broker: by ourselves, or as one of a group."""
+        if not self.share:
+            return self.subscriptions
+        return tuple(f"$share/{self.share}/{topic}" for topic in self.subscriptions)
+
+    @property
+    def process(self) -> str:
+        """The name under which this worker's heartbeat is kept."""
+        return f"{PROCESS}:{self.worker}" if self.worker else PROCESS

@@ -34,3 +34,8 @@ def heartbeats(conn: Connection[TupleRow]) -> list[Heartbeat]:
     """List the processes that were ever seen."""
     with conn.cursor(row_factory=class_row(Heartbeat)) as cursor:
         return cursor.execute("SELECT process, seen_at, health FROM heartbeat ORDER BY process").fetchall()
+
+
+def forget(conn: Connection[TupleRow], *, process: str) -> None:
+    """Forget a process that was taken out of service, so that nobody waits for it."""
+    conn.execute("DELETE FROM heartbeat WHERE process = %(process)s", {"process": process})

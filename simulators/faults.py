@@ -7,9 +7,10 @@ from simulators import places, power
 from simulators.noise import uniform
 from simulators.town import Town
 
-FaultKind = Literal["burst", "leak", "stuck", "sag", "swell"]
+FaultKind = Literal["burst", "leak", "stuck", "sag", "swell", "mute"]
 
 LEAK_LPH = 55.0
+MUTE_H = 12.0
 SCRIPTED_LEAK_AFTER_H = 5  # hours after the town's first one: at the home of the demo's customer
 MOST_BY_CHANCE = 4  # at one time
 CHANCE_PER_HOUR: dict[FaultKind, float] = {
@@ -18,6 +19,7 @@ CHANCE_PER_HOUR: dict[FaultKind, float] = {
     "stuck": 1 / (24 * 16),
     "sag": 1 / (24 * 20),
     "swell": 1 / (24 * 45),
+    "mute": 1 / (24 * 5),
 }
 # Which faults a finished ticket ends, by what was found.
 REPAIRED_BY: dict[str, tuple[FaultKind, ...]] = {
@@ -38,7 +40,10 @@ class FaultImpossible(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something broken: a junction, point, meter or transformer; `size` is litres an hour, or times the usual."""
+    """Something broken: a junction, point, meter, transformer or sender; `size` is litres an hour, or times the usual.
+
+    A mute sender is heard again by itself, `size` hours later; what it said meanwhile is lost.
+    """
 
     kind: FaultKind
     place: str
@@ -56,6 +61,12 @@ class Places:
     zone_of_point: dict[str, str]
     point_of_serial: dict[str, str]
     junction_of: dict[str, str]
+    sender_of_serial: dict[str, str]
+
+    @property
+    def lone_senders(self) -> tuple[str, ...]:
+        """Meters that speak for themselves."""
+        return tuple(serial for serial, name in self.sender_of_serial.items() if serial == name)
 
 
 def places_of(town: Town) -> Places:
@@ -67,6 +78,7 @@ def places_of(town: Town) -> Places:
         zone_of_point={p.point_number: p.zone for p in town.points},
         point_of_serial=current,
         junction_of=dict(town.junction_of),
+        sender_of_serial={serial: sender.name for sender in town.senders for serial in sender.serials},
     )
 
 
@@ -91,6 +103,10 @@ def ordered(order: dict[str, Any], *, known: Places, hour: int) -> Fault:
         case "stuck":
             serial = next((s for s, point in known.point_of_serial.items() if point == place), place)
             return Fault("stuck", _one_of(serial, known.serials, "meter"), 1.0, hour)
+        case "mute":
+            names = tuple(dict.fromkeys(known.sender_of_serial.values()))
+            sender = known.sender_of_serial.get(place, place)
+            return Fault("mute", _one_of(sender, names, "meter or concentrator"), size or MUTE_H, hour)
         case _:
             transformer = known.zone_of_point.get(known.point_of_serial.get(place, place), place)
             usual = power.SAG if kind == "sag" else power.SWELL
@@ -105,7 +121,12 @@ def by_script_and_chance(town: Town, *, known: Places, hour: int, first_hour: in
         return [Fault("leak", home.water_point, LEAK_LPH, hour)]
     if active >= MOST_BY_CHANCE or hour < first_hour + 3 * 24:
         return []
-    targets = {"leak": known.water_points, "burst": known.junctions, "stuck": known.serials}
+    targets = {
+        "leak": known.water_points,
+        "burst": known.junctions,
+        "stuck": known.serials,
+        "mute": known.lone_senders,
+    }
     broken: list[Fault] = []
     for kind, chance in CHANCE_PER_HOUR.items():
         if float(uniform(town.seed, f"fault/{kind}", hour)) < chance:

@@ -106,7 +106,7 @@ class Meters:
         return min(TURN_S, max(0.0, (next_s - now_s) / self._clock.rate))
 
     def _send(self, name: str) -> None:
-        if name == CONTROL_LINK or not self._links.is_up(name):
+        if name == CONTROL_LINK or not self._links.is_up(name) or self._world.is_mute(name):
             return
         outbox = self._speakers.by_name[name].outbox
         for _, body in outbox.due(now_s=time.monotonic()):
@@ -120,6 +120,8 @@ class Meters:
             if name == CONTROL_LINK:
                 answer = control.answer(payload, world=self._world)
                 self._links.publish(CONTROL_LINK, control.ANSWER_TOPIC, answer)
+            elif self._world.is_mute(name):
+                return  # it does not hear either
             elif topic.endswith("/ack"):
                 self._speakers.by_name[name].outbox.acknowledge(read_ack(payload), now_s=time.monotonic())
                 self._send(name)

@@ -73,6 +73,8 @@ class Speakers:
         while self._due and self._due[0][0] <= now_s:
             speaker = self.by_name[heapq.heappop(self._due)[1]]
             self._say(speaker)
+            if self._world.is_mute(speaker.sender.name):
+                speaker.outbox.lose_all()
             spoke.append(speaker.sender.name)
         return spoke
 

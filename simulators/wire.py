@@ -70,6 +70,12 @@ class Outbox:
             self.dropped += 1
         return seq
 
+    def lose_all(self) -> None:
+        """Forget what is kept, as a device does whose radio was dead for too long."""
+        self.dropped += len(self.kept)
+        self.kept.clear()
+        self._sent.clear()
+
     def acknowledge(self, ack: Ack, *, now_s: float) -> None:
         """Forget what is durable; what is missing is due again, unless it was sent a moment ago."""
         missing = set(ack.missing)

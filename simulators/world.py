@@ -76,6 +76,7 @@ class World:
             )
             for fault in broken:
                 self.break_down(fault)
+        self.repair(lambda fault: fault.kind == "mute" and state.hour >= fault.since_h + fault.size)
         used = self._laid.model.at_hours(np.array([state.hour]))[0]
         wanted = used - self._used
         drawn, counted = self._flows(wanted)
@@ -103,6 +104,10 @@ class World:
         self.state.faults = [fault for fault in self.state.faults if fault not in ended]
         self.changes += bool(ended)
         return ended
+
+    def is_mute(self, sender: str) -> bool:
+        """Tell whether a sender's radio is dead."""
+        return any(fault.kind == "mute" and fault.place == sender for fault in self.state.faults)
 
     def set_supply(self, serial: str, supply: Supply) -> None:
         self.state.supply.pop(serial, None)

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
-from suiden import bench_commands, broker_commands, event_commands, settings, torture_commands
+from suiden import bench_commands, broker_commands, event_commands, import_commands, settings, torture_commands
 from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app = typer.Typer(
 simulate = typer.Typer(no_args_is_help=True, help="The living town: run it, or throw a fault into it.")
 app.add_typer(simulate, name="simulate")
 app.add_typer(event_commands.commands, name="events")
+app.add_typer(import_commands.commands, name="import")
 app.add_typer(broker_commands.commands, name="broker")
 app.add_typer(torture_commands.commands, name="torture")
 app.add_typer(bench_commands.commands, name="bench")
@@ -79,12 +80,22 @@ def serve(
 
 
 @app.command()
-def gateway() -> None:
+def gateway(
+    drain: Annotated[
+        bool, typer.Option("--drain", help="take this worker, which is stopped, out of service, then end")
+    ] = False,
+    quiet_s: Annotated[
+        float, typer.Option(min=1, help="with --drain: seconds without a message that mean all came")
+    ] = 5,
+) -> None:
     """Take readings in from the MQTT broker, and send commands out to meters."""
     from suiden import workers
 
     logs.set_up(process="gateway")
     with _stop_on_signal() as stop:
+        if drain:
+            out.print(workers.drain_gateway(settings.load(BrokerSettings), quiet_s=quiet_s, stop=stop))
+            return
         workers.run_gateway(settings.load(BrokerSettings), stop=stop)
 
 

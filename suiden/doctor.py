@@ -27,7 +27,9 @@ STALE_S = 15
 BACKLOG_AT_MOST = 20_000
 FREE_BYTES_AT_LEAST = 1 << 30
 TIMEOUT_S = 3.0
-PROCESSES = ("gateway", "checker", "scheduler")
+GATEWAY, WORKER = "gateway", ":"
+PROCESSES = (GATEWAY, "checker", "scheduler")
+BEFORE_PROCESSES = ("database", "schema")  # what hides the processes when it is ill
 IN_DATABASE = ("database", "schema", "clock", *PROCESSES, "events", "books")
 PARTS = ("assets", "disk", *IN_DATABASE, "broker", "web")
 State = Literal["well", "ill", "unknown"]
@@ -53,15 +55,22 @@ class Finding:
 def examine(*, part: str | None = None) -> list[Finding]:
     """Look at every part, or at one; a part that cannot be reached is a finding, not an error.
 
+    `gateway` stands for all its workers, `gateway:NAME` for one.
+
     :raises NotPossibleHere: if there is no such part
     """
-    if part is not None and part not in PARTS:
+    kind, _, worker = (part or "").partition(":")
+    if part is not None and (kind not in PARTS or (worker and kind != GATEWAY)):
         raise NotPossibleHere(f"there is no part {part}; there are {', '.join(PARTS)}")
-    findings = [finding for look in _looks(part) for finding in look()]
-    found = [finding for finding in findings if part in (None, finding.part)]
+    findings = [finding for look in _looks(kind or None) for finding in look()]
+    found = [
+        finding for finding in findings if part in (None, finding.part) or finding.part.startswith(f"{part}{WORKER}")
+    ]
     if found:
         return found
-    hidden_by = next(finding for finding in findings if not finding.is_well)
+    hidden_by = next((finding for finding in findings if not finding.is_well), None)
+    if hidden_by is None or (worker and hidden_by.part not in BEFORE_PROCESSES):
+        return [Finding(part or "", "ill", "never seen", "start it, with this name in SUIDEN_GATEWAY_WORKER")]
     return [Finding(part or "", "unknown", f"{hidden_by.part}: {hidden_by.seen}", hidden_by.cure)]
 
 
@@ -164,27 +173,26 @@ def _clock(conn: Connection[TupleRow]) -> Iterable[Finding]:
 
 
 def _processes(conn: Connection[TupleRow]) -> Iterable[Finding]:
-    seen = {beat.process: beat for beat in heartbeat.heartbeats(conn)}
+    seen = heartbeat.heartbeats(conn)
     for name in PROCESSES:
-        beat = seen.get(name)
-        if beat is None:
+        beats = [beat for beat in seen if beat.process.partition(WORKER)[0] == name]
+        if not beats:
             yield Finding(name, "ill", "never seen", f"start it: `suiden {name}`")
-            continue
-        silent = clock.wall_now() - beat.seen_at
-        ills = [str(key) for key, state in beat.health.items() if state is False]
-        if silent > timedelta(seconds=STALE_S):
-            yield Finding(
-                name, "ill", f"silent for {silent.total_seconds():.0f} s", f"start it: `suiden {name}`; see its log"
-            )
-        elif ills:
-            yield Finding(
-                name,
-                "ill",
-                f"says that this is not so: {', '.join(ills)}",
-                "see its log, and the parts above and below",
-            )
-        else:
-            yield Finding(name, "well", f"seen {max(silent.total_seconds(), 0):.0f} s ago")
+        for beat in beats:
+            yield _process(name, beat)
+
+
+def _process(name: str, beat: heartbeat.Heartbeat) -> Finding:
+    silent = clock.wall_now() - beat.seen_at
+    ills = [str(key) for key, state in beat.health.items() if state is False]
+    if silent > timedelta(seconds=STALE_S):
+        retired = "; is it retired, `suiden gateway --drain` under its name" if WORKER in beat.process else ""
+        seen = f"silent for {silent.total_seconds():.0f} s"
+        return Finding(beat.process, "ill", seen, f"start it: `suiden {name}`; see its log{retired}")
+    if ills:
+        seen = f"says that this is not so: {', '.join(ills)}"
+        return Finding(beat.process, "ill", seen, "see its log, and the parts above and below")
+    return Finding(beat.process, "well", f"seen {max(silent.total_seconds(), 0):.0f} s ago")
 
 
 def _events(conn: Connection[TupleRow]) -> Iterable[Finding]:

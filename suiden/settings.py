@@ -37,8 +37,12 @@ class BrokerSettings(ProcessSettings):
         pattern="^mqtts?://", description="broker address: mqtt://user:password@host:port, or mqtts://… for TLS"
     )
     client_id: str = Field(
-        default="suiden-gateway", alias="SUIDEN_GATEWAY_ID", description="stable MQTT client id of this worker"
+        default="suiden-gateway", alias="SUIDEN_GATEWAY_ID", description="stable MQTT client id of the gateway"
     )
+
+    def client_id_of(self, worker: str) -> str:
+        """Give the client id of a worker, which has none of its own name if it is the only one."""
+        return f"{self.client_id}-{worker}" if worker else self.client_id
 
 
 class SchedulerSettings(ProcessSettings):
@@ -83,6 +87,8 @@ def load(settings_class: type[T]) -> T:
     except ValidationError as error:
         problems = "; ".join(
             f"{_variable(settings_class, str(problem['loc'][0]))}: {problem['msg'].lower()}"
+            if problem["loc"]
+            else problem["msg"].removeprefix("Value error, ")
             for problem in error.errors()
         )
         raise SettingMissing(f"the environment is not complete: {problems}. See docs/configuration.md") from error

@@ -39,19 +39,54 @@ def serve(settings: WebSettings) -> None:
 
 
 def run_gateway(settings: BrokerSettings, *, stop: threading.Event) -> None:
-    """Take readings in until `stop`; a suspension leaves only with the word of collections."""
+    """Take readings in until `stop`; a suspension leaves only with the word of collections.
+
+    :raises NotPossibleHere: if the broker's address, or a file that it names, cannot be used
+    """
     from ingest_gateway import gateway
+    from ingest_gateway.mqtt.link import BrokerAddressUnusable
     from ingest_gateway.settings import GatewaySettings
     from rating_engine import operations as rating
 
-    gateway.run(
-        database_url=settings.database_url,
-        mqtt_url=settings.mqtt_url,
-        client_id=settings.client_id,
-        release_guard=rating.release_guard,
-        stop=stop,
-        settings=load(GatewaySettings),
-    )
+    worker = load(GatewaySettings)
+    try:
+        gateway.run(
+            database_url=settings.database_url,
+            mqtt_url=settings.mqtt_url,
+            client_id=settings.client_id_of(worker.worker),
+            release_guard=rating.release_guard,
+            stop=stop,
+            settings=worker,
+        )
+    except BrokerAddressUnusable as error:
+        raise NotPossibleHere(str(error)) from error
+
+
+def drain_gateway(settings: BrokerSettings, *, quiet_s: float, stop: threading.Event) -> str:
+    """Take a gateway worker that is stopped out of service; tell what was still kept for it.
+
+    :raises NotPossibleHere: if it runs, or the broker cannot be reached
+    """
+    from ingest_gateway import drain
+    from ingest_gateway.mqtt.link import BrokerAddressUnusable, NotConnected
+    from ingest_gateway.settings import GatewaySettings
+
+    worker = load(GatewaySettings)
+    client_id = settings.client_id_of(worker.worker)
+    try:
+        done = drain.drain(
+            database_url=settings.database_url,
+            mqtt_url=settings.mqtt_url,
+            client_id=client_id,
+            settings=worker,
+            stop=stop,
+            quiet_s=quiet_s,
+        )
+    except (BrokerAddressUnusable, NotConnected, drain.WorkerStillRuns) as error:
+        raise NotPossibleHere(str(error)) from error
+    if done is None:
+        return f"stopped before the end: {client_id} is not drained, begin again"
+    return f"{client_id} is drained: {done.messages} messages with {done.readings} readings were still kept for it"
 
 
 def run_town(*, found: bool, stop: threading.Event) -> None:

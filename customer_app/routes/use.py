@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, labels, reading_lines, usage
+from customer_app import customers, gap_pages, labels, reading_lines, usage
 from customer_app.dependencies import allowed
 from customer_app.reading_lines import ReadingLine, reading_topics
 from customer_app.rendering import Page
@@ -54,6 +54,7 @@ class UsePage(Page):
     later: str
     own_path: str
     reading: ReadingLine | None  # None: no meter hangs there
+    landed: str
     live: bool
 
     def topics(self) -> tuple[str, ...]:
@@ -125,6 +126,7 @@ def _page(visit: Visit, use: Usage, *, points: list[PointOfParty], span: Span, f
         later=path(day=end) if end <= use.today else "",
         own_path=path(),
         reading=reading_lines.line(visit, use.meter) if use.meter else None,
+        landed=gap_pages.own_words(visit, meter_id=use.meter.meter_id) if use.meter else "",
         live=first <= use.today < end,
     )
 

@@ -57,8 +57,8 @@ def _parts(measures: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield measures
         return
     log = _list(measures["readings"])
-    if not log or len(log) > MAX_READINGS:
-        raise Refused("malformed", f"readings is not a list of 1 to {MAX_READINGS} readings")
+    if not log or len(log) >= MAX_READINGS:
+        raise Refused("malformed", f"readings is not a list of 1 to {MAX_READINGS - 1} readings")
     if any(name.lower() in NAMES for name in measures):
         yield {name: value for name, value in measures.items() if name != "readings"}
     for part in log:

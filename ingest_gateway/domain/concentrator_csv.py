@@ -29,6 +29,7 @@ from ingest_gateway.domain.wire import Fragment, Refused, Telegram, WireReading
 
 MAX_COLUMNS = 500
 MAX_LINE_CHARACTERS = 20_000
+MAX_KEPT_NAMES = 2_500  # characters
 
 METER_COLUMNS = ("meter", "serial", "meter_id", "device-identification")
 TIME_COLUMNS = ("at", "timestamp", "time", "created")
@@ -81,8 +82,7 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str, zone: ZoneI
         try:
             readings.append(_reading(line, header, zone=zone))
         except Refused as refused:
-            part = f"{header.line}\n{line}".encode("utf-8", "replace")
-            fragments.append(Fragment(part, refused.reason, refused.detail))
+            fragments.append(Fragment(_part(header, line), refused.reason, refused.detail))
     if not readings and not fragments:
         raise Refused("no_register", "no line follows the names")
     return Telegram(
@@ -93,6 +93,12 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str, zone: ZoneI
         readings=readings,
         fragments=tuple(fragments),
     )
+
+
+def _part(header: _Header, line: str) -> bytes:
+    """Give a line as it is kept: below its names, unless these are so long that bad lines would fill memory."""
+    part = f"{header.line}\n{line}" if len(header.line) <= MAX_KEPT_NAMES else line
+    return part.encode("utf-8", "replace")
 
 
 def _lines(payload: bytes) -> Iterator[str]:

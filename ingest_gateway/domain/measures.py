@@ -100,7 +100,7 @@ def exact(number: Decimal, *, name: str) -> Decimal:
         raise Refused("not_finite", f"{name} is {number}")
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int), "a finite number has an exponent"
-    if len(digits) > MAX_DIGITS or not -MAX_DIGITS <= exponent <= MAX_DIGITS:
+    if len(digits) > MAX_DIGITS or exponent < -MAX_DIGITS or number.adjusted() > MAX_DIGITS:
         if not number:
             return Decimal(0)
         raise Refused("out_of_range", f"{name} has more than {MAX_DIGITS} digits")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from ingest_gateway.domain.wire import Refused
 
+MAX_FIELDS = 50_000
+
 Field = tuple[int, int | bytes]  # its number, and a varint or fixed number, or what is in it
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -14,10 +16,13 @@ _ALL_64_BITS = (1 << 64) - 1
 def fields(message: bytes) -> Iterator[Field]:
     """Give the fields of a message in their order. Fixed ones come as their bytes.
 
-    :raises Refused: if it is cut short or no message
+    :raises Refused: if it is cut short, is no message, or has too many
     """
-    at, end = 0, len(message)
+    at, end, count = 0, len(message), 0
     while at < end:
+        count += 1
+        if count > MAX_FIELDS:
+            raise Refused("too_large", f"more than {MAX_FIELDS} fields")
         key, at = _varint(message, at)
         number, kind = key >> 3, key & 7
         if number == 0:

@@ -5,7 +5,8 @@ from typing import Any
 
 from ingest_gateway.domain import told
 from ingest_gateway.domain.measures import EXPORT_WH, FLOW, TOTAL_WH, VOLTAGE, Measure, Said, reading_of
-from ingest_gateway.domain.wire import Refused, Telegram
+from ingest_gateway.domain.suiden_json import MAX_READINGS
+from ingest_gateway.domain.wire import Refused, Telegram, WireReading
 
 # Of each component that measures: its fields. A counter may stand in an object, as aenergy.total.
 _EM = {
@@ -56,7 +57,9 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram
         for component, status in params.items():
             for meter, measured in _measured(component, status, device=device):
                 said.setdefault(meter, []).append(measured)
-    readings = []
+    if len(said) > MAX_READINGS:
+        raise Refused("too_large", f"more than {MAX_READINGS} meters")
+    readings: list[WireReading] = []
     if said:
         seconds = told.number(params.get("ts"), name="ts")
         if seconds is None:

@@ -103,7 +103,7 @@ def _by_instant(message: _Payload) -> tuple[dict[int, list[Said]], dict[int, lis
             measured.setdefault(at_ms, []).append((measure, _number(metric, name=name[:80], is_total=is_total)))
         elif found := flags_of(metric.words or ""):
             words.setdefault(at_ms, []).extend(found)
-        if len(measured) > MAX_READINGS or len(words) > MAX_READINGS:
+        if len(measured) + len(words) > MAX_READINGS:
             raise Refused("too_large", f"metrics of more than {MAX_READINGS} instants")
     return measured, {at_ms: found[:32] for at_ms, found in words.items()}, other
 

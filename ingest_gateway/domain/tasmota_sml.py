@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ingest_gateway.domain import told
 from ingest_gateway.domain.measures import EXPORT_KWH, FLOW, NAMES, TOTAL_KWH, VOLTAGE, Measure, Said, reading_of
+from ingest_gateway.domain.suiden_json import MAX_READINGS
 from ingest_gateway.domain.wire import Refused, Telegram, WireReading
 
 DEVICE_LEVEL = 1  # tele/{device}/SENSOR
@@ -60,6 +61,8 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str, zone: ZoneI
         said = list(_said(fields, OWN_MEASURES if prefix == OWN else MEASURES))
         if said:
             meter = _meter(fields) or (device if prefix == PLAIN else f"{device}:{prefix}")
+            if len(readings) == MAX_READINGS:
+                raise Refused("too_large", f"more than {MAX_READINGS} meters")
             readings.append(reading_of(said, at=at, meter=meter))
     if not readings:
         raise Refused("no_register", "no meter is in it whose fields we know by their names")

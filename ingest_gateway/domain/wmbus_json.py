@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from ingest_gateway.domain.measures import exact
 from ingest_gateway.domain.told import read_object
 from ingest_gateway.domain.wire import Refused, Telegram, TotalReading
 
@@ -67,10 +68,7 @@ def _number(told: Mapping[str, Any], name: str) -> Decimal | None:
         return None
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         raise Refused("malformed", f"{name} is not a number")
-    try:
-        return Decimal(number)
-    except (InvalidOperation, ValueError) as error:
-        raise Refused("malformed", f"{name} is not a number") from error
+    return exact(Decimal(number), name=name)
 
 
 def _text(told: Mapping[str, Any], name: str) -> str:

@@ -4,6 +4,16 @@ from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
 from ingest_gateway.domain.decoders import DEFAULT_BRIDGES
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
+from ingest_gateway.operations.files import (
+    AlreadyImported,
+    FileOptions,
+    FileTaken,
+    FileUnusable,
+    RefusedLine,
+    Source,
+    import_readings,
+    look_at,
+)
 from ingest_gateway.operations.handheld import EntryOutcome, HandheldEntry, take_in_entries
 from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, load_history
 from ingest_gateway.operations.reject_bounds import forget_rejected
@@ -14,22 +24,30 @@ from ingest_gateway.store.rejects import RejectUnknown
 
 __all__ = [
     "DEFAULT_BRIDGES",
+    "AlreadyImported",
     "BridgeSetting",
     "Command",
     "CommandExpired",
     "EntryOutcome",
+    "FileOptions",
+    "FileTaken",
+    "FileUnusable",
     "GuardVerdict",
     "HandheldEntry",
     "HistoryUnusable",
     "NotReplayable",
     "QueuedCommand",
     "ReadingBlock",
+    "RefusedLine",
     "RejectUnknown",
     "ReleaseGuard",
     "Replayed",
+    "Source",
     "cancel_commands",
     "forget_rejected",
+    "import_readings",
     "load_history",
+    "look_at",
     "make_due_rollups",
     "mark_batch_due",
     "mark_rollups_due",

@@ -37,10 +37,12 @@ class StoredOneByOne:
     refusals: Sequence[Refusal]
 
 
-def write(conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, now: datetime) -> Taken:
-    """Write what was sorted with all that follows from it, for roles that may not COPY."""
+def write(
+    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, staged: bool | None, now: datetime
+) -> Taken:
+    """Write what was sorted, with all that follows from it; `staged` as in `store_sorted`."""
     batch_id = readings.next_batch_id(conn)
-    stored = store_sorted(conn, book=book, batch=batch, batch_id=batch_id, staged=None, now=now)
+    stored = store_sorted(conn, book=book, batch=batch, batch_id=batch_id, staged=staged, now=now)
     if stored.rows:
         follow_up(conn, book=book, batch_id=batch_id, rows=stored.rows, source=source, now=now)
     latest.note_falls(conn, utility_id=book.utility_id, falls=batch.falls)

@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from ingest_gateway.books import read_book
 from ingest_gateway.domain import decoders
 from ingest_gateway.domain.decoders import Bridges
+from ingest_gateway.domain.files import lines
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sorting import Sorter
 from ingest_gateway.domain.validation import Limits
@@ -56,8 +57,13 @@ def replay_reject(
         )
     book = _book(conn, utility_id=utility_id)
     bridges = {name: replace(bridge, utility=book.code) for name, bridge in bridges.items()}
+    is_line = lines.is_of_a_file(kept.topic)
     try:
-        telegram = decoders.decode_kept(topic=kept.topic, payload=kept.payload, bridges=bridges)
+        if is_line:
+            book = lines.as_speaker(book)
+            telegram = lines.telegram_again(kept.payload, topic=kept.topic, utility=book.code)
+        else:
+            telegram = decoders.decode_kept(topic=kept.topic, payload=kept.payload, bridges=bridges)
     except Refused as error:
         raise NotReplayable(f"message {reject_id} still cannot be read: {error}") from error
     if telegram.utility != book.code:
@@ -67,7 +73,7 @@ def replay_reject(
     sorter = Sorter(book=book, limits=limits, baselines=baselines, accept_backwards=accept_backwards)
     sorter.add(telegram, origin=0)
     sorter.sorted.numbered.clear()  # its number was noted when it came
-    taken = write(conn, book=book, batch=sorter.sorted, source="mqtt", now=at)
+    taken = write(conn, book=book, batch=sorter.sorted, source="file" if is_line else "mqtt", staged=None, now=at)
     rejects.mark_replayed(conn, utility_id=utility_id, reject_id=reject_id, at=at)
     return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
 

@@ -11,7 +11,7 @@ from ingest_gateway.domain.rollup import Span, join_days
 from ingest_gateway.queries.local_time import zone_of
 from ingest_gateway.store import rollups, zone_rollups
 from ingest_gateway.store.stored_batches import batch
-from kernel.period import local_date, local_days
+from kernel.period import local_date, local_day, local_days
 from registry import queries as registry
 
 DUE_AT_ONCE = 2_000
@@ -93,7 +93,7 @@ def rebuild_rollups(
     rollups.drop_due(conn, utility_id=utility_id, first=first, end=end)
     zone = zone_of(conn, utility_id=utility_id)
     hours_first = max(first, end - timedelta(days=hours_days))
-    hours_from = local_days(hours_first, end, zone=zone).start
+    hours_from = local_day(hours_first, zone=zone).start
     meter_ids = [meter.meter_id for meter in registry.known_meters(conn, utility_id=utility_id)]
     at_once = max(1, METER_DAYS_AT_ONCE // max(1, (end - first).days))
     for start in range(0, len(meter_ids), at_once):

@@ -12,6 +12,7 @@ from ingest_gateway.queries.gateway import (
     GatewayHealth,
     commands_of_meter,
     gateway_health,
+    imported_files,
     intake_totals,
     rejected_dropped,
     rejected_message,
@@ -38,6 +39,7 @@ from ingest_gateway.queries.use import (
 from ingest_gateway.store.commands import MeterCommand
 from ingest_gateway.store.counts import IntakeCount
 from ingest_gateway.store.engine import reading_engine
+from ingest_gateway.store.imports import ImportedFile
 from ingest_gateway.store.landings import RefusedOfMeter, SenderState
 from ingest_gateway.store.latest import LatestReading, LatestRow
 from ingest_gateway.store.registers import RegisterAt, ScopeMissing, StoredReading
@@ -59,6 +61,7 @@ __all__ = [
     "Dropped",
     "GatewayHealth",
     "HourUse",
+    "ImportedFile",
     "IntakeCount",
     "Landed",
     "LatestReading",
@@ -88,6 +91,7 @@ __all__ = [
     "daily_use_of_point",
     "gateway_health",
     "hourly_use",
+    "imported_files",
     "intake_totals",
     "landed",
     "latest",

@@ -8,9 +8,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.store import commands, counts, reject_bounds, rejects, sequences
+from ingest_gateway.settings import PROCESS
+from ingest_gateway.store import commands, counts, imports, reject_bounds, rejects, sequences
 from ingest_gateway.store.commands import MeterCommand
 from ingest_gateway.store.counts import IntakeCount
+from ingest_gateway.store.imports import ImportedFile
 from ingest_gateway.store.reject_bounds import Dropped, Room
 from ingest_gateway.store.rejects import RejectedMessage, RejectFilter
 from ingest_gateway.store.sequences import SenderGap
@@ -30,11 +32,15 @@ class GatewayHealth:
 
 
 def gateway_health(conn: Connection[TupleRow], *, utility_id: int) -> GatewayHealth:
-    """Tell how the gateway fares: its heartbeat, refused readings by reason, senders with numbers missing."""
-    beat = next((one for one in heartbeats(conn) if one.process == "gateway"), None)
+    """Tell how the gateway fares: its heartbeat, refused readings by reason, senders with numbers missing.
+
+    Of several workers the one that is silent longest counts; their numbers are added up, and what is not so of one is
+    not so of all.
+    """
+    beats = [one for one in heartbeats(conn) if one.process.partition(":")[0] == PROCESS]
     return GatewayHealth(
-        seen_at=None if beat is None else beat.seen_at,
-        health={} if beat is None else beat.health,
+        seen_at=min((one.seen_at for one in beats), default=None),
+        health=_of_all([one.health for one in beats]),
         rejected=rejects.counts(conn, utility_id=utility_id),
         gaps=tuple(sequences.gaps(conn, utility_id=utility_id, limit=GAPS_SHOWN)),
     )
@@ -69,6 +75,11 @@ def rejected_room(conn: Connection[TupleRow], *, utility_id: int) -> Room:
     return reject_bounds.room(conn, utility_id=utility_id)
 
 
+def imported_files(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> Sequence[ImportedFile]:
+    """List the files of readings that were taken in, the last first."""
+    return imports.newest(conn, utility_id=utility_id, limit=limit)
+
+
 def intake_totals(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[IntakeCount]:
     """Add up by source what became of all readings that ever came in."""
     return counts.totals(conn, utility_id=utility_id)
@@ -79,3 +90,15 @@ def commands_of_meter(
 ) -> list[MeterCommand]:
     """List a meter's commands, the last first."""
     return commands.of_meter(conn, utility_id=utility_id, meter_id=meter_id, limit=limit)
+
+
+def _of_all(told: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    together: dict[str, Any] = {}
+    for health in told:
+        for name, found in health.items():
+            known = together.get(name, found)
+            if name not in together or not isinstance(found, (bool, int, float)):
+                together[name] = known or found
+            else:
+                together[name] = known and found if isinstance(found, bool) else known + found
+    return together

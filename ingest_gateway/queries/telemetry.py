@@ -7,21 +7,38 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.store import landings, registers
+from ingest_gateway.store import clocks, gaps, landings, registers
 from ingest_gateway.store import latest as latest_store
+from ingest_gateway.store.clocks import MeterClock
+from ingest_gateway.store.commands import MeterCommand
+from ingest_gateway.store.gaps import GapCounts, MeterGap
 from ingest_gateway.store.landings import RefusedOfMeter, SenderState
 from ingest_gateway.store.latest import LatestReading, LatestRow
 from ingest_gateway.store.registers import RegisterAt, StoredReading
 from kernel.period import Period
 
+GAPS_SHOWN = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """Whether a meter's data has landed: its newest reading, who speaks for it, and what of it was refused lately."""
+    """Whether a meter's data has landed: its newest reading, who speaks for it, what of it was refused lately.
+
+    And what did not come: its gaps, open ones first, how far its clock is off, and how it was last asked (None: never).
+    """
 
     latest: LatestReading | None
     senders: tuple[SenderState, ...]
     refused: tuple[RefusedOfMeter, ...]
+    gaps: tuple[MeterGap, ...]
+    gap_counts: GapCounts
+    clock: MeterClock | None
+    backfill: MeterCommand | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether readings should have come and did not, until now."""
+        return self.latest is None or any(gap.state == "open" and gap.before_at is None for gap in self.gaps)
 
 
 def registers_at(
@@ -71,4 +88,8 @@ def landed(conn: Connection[TupleRow], *, utility_id: int, meter_id: int) -> Lan
         latest=latest(conn, utility_id=utility_id, meter_ids=[meter_id]).get(meter_id),
         senders=tuple(landings.senders_of(conn, utility_id=utility_id, meter_id=meter_id)),
         refused=tuple(landings.refused_of(conn, utility_id=utility_id, meter_id=meter_id, limit=10)),
+        gaps=tuple(gaps.of_meter(conn, utility_id=utility_id, meter_id=meter_id, limit=GAPS_SHOWN)),
+        gap_counts=gaps.counts(conn, utility_id=utility_id, meter_id=meter_id),
+        clock=clocks.of_meter(conn, utility_id=utility_id, meter_id=meter_id),
+        backfill=landings.last_backfill(conn, utility_id=utility_id, meter_id=meter_id),
     )

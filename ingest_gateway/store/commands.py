@@ -105,16 +105,25 @@ def expire(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> list
         ).fetchall()
 
 
-def open_ids(conn: Connection[TupleRow], *, utility_id: int) -> list[tuple[int, CommandState]]:
+@dataclass(frozen=True, slots=True)
+class OpenCommand:
+    """An order that is not answered, and how often it left."""
+
+    command_id: int
+    state: CommandState
+    sends: int
+
+
+def open_commands(conn: Connection[TupleRow], *, utility_id: int) -> list[OpenCommand]:
     """List the orders that are queued or sent and not answered, the oldest first."""
-    rows = conn.execute(
-        """
-        SELECT command_id, state FROM meter_command
-        WHERE utility_id = %(utility_id)s AND state IN ('queued', 'sent') ORDER BY command_id
-        """,
-        {"utility_id": utility_id},
-    ).fetchall()
-    return [(command_id, state) for command_id, state in rows]
+    with conn.cursor(row_factory=class_row(OpenCommand)) as cursor:
+        return cursor.execute(
+            """
+            SELECT command_id, state, sends FROM meter_command
+            WHERE utility_id = %(utility_id)s AND state IN ('queued', 'sent') ORDER BY command_id
+            """,
+            {"utility_id": utility_id},
+        ).fetchall()
 
 
 def open_order(conn: Connection[TupleRow], *, utility_id: int, command_id: int) -> QueuedCommand | None:

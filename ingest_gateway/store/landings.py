@@ -1,10 +1,12 @@
-"""What is known of a meter's line to us: who speaks for it, and what was refused."""
+"""What is known of a meter's line to us: who speaks for it, what was refused, what it was last asked for."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
+
+from ingest_gateway.store.commands import MeterCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,21 @@ def senders_of(conn: Connection[TupleRow], *, utility_id: int, meter_id: int) ->
             """,
             {"utility_id": utility_id, "meter_id": meter_id},
         ).fetchall()
+
+
+def last_backfill(conn: Connection[TupleRow], *, utility_id: int, meter_id: int) -> MeterCommand | None:
+    """Give the order by which the meter was last asked for what is missing; None if it never was."""
+    with conn.cursor(row_factory=class_row(MeterCommand)) as cursor:
+        return cursor.execute(
+            """
+            SELECT command_id, meter_id, command, arguments, purpose, state, state_detail, queued_at, expires_at,
+                   sent_at, answered_at, sends, release_proof
+            FROM meter_command
+            WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND command = 'backfill'
+            ORDER BY command_id DESC LIMIT 1
+            """,
+            {"utility_id": utility_id, "meter_id": meter_id},
+        ).fetchone()
 
 
 def refused_of(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, limit: int) -> list[RefusedOfMeter]:

@@ -204,5 +204,5 @@ GRANT UPDATE (position) ON event TO suiden_worker;
 GRANT DELETE ON event, job_tick TO suiden_worker;
 GRANT INSERT, UPDATE ON event_offset, event_failure, job_tick, invariant_check TO suiden_worker;
 GRANT INSERT, UPDATE ON event_offset TO suiden_gateway;
-GRANT INSERT, UPDATE ON heartbeat TO suiden_app, suiden_gateway, suiden_worker;
+GRANT INSERT, UPDATE, DELETE ON heartbeat TO suiden_app, suiden_gateway, suiden_worker;
 GRANT UPDATE ON utility_clock TO suiden_worker;

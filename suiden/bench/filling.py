@@ -43,6 +43,7 @@ class Town:
     meter_ids: tuple[int, ...]
     serials: tuple[str, ...]
     point_ids: tuple[int, ...]
+    dma_ids: tuple[int, ...]
     first: date
     now: datetime
     readings: int
@@ -100,7 +101,10 @@ def fill(conn: Connection[TupleRow], *, utility_id: int, readings: int, say: Say
     first = (when[0] - timedelta(microseconds=1)).astimezone(TIME_ZONE).date()
     points = tuple(meter.point_id for meter in meters if meter.point_id is not None)
     serials = tuple(meter.serial for meter in meters)
-    return Town(utility_id, tuple(ids.tolist()), serials, points, first, now, stored)
+    zones = registry_queries.zones(conn, utility_id=utility_id)
+    dmas = tuple(zone.zone_id for zone in zones if zone.kind == "dma")
+    conn.rollback()
+    return Town(utility_id, tuple(ids.tolist()), serials, points, dmas, first, now, stored)
 
 
 def _book(meters: int) -> Book:

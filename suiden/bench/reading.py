@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway import operations as ingest
 from ingest_gateway import queries
+from ingest_gateway.operations.rollups import HOURS_KEPT_DAYS
 from ingest_gateway.queries import console
 from kernel.database import Pool, Scope, enter_scope, open_pool, transaction
 from kernel.period import Period, add_months
@@ -21,7 +22,7 @@ from suiden.bench.store import TableSize
 
 GOAL_MS = 20.0
 PAGE = 50
-TABLES = ["reading", "intake_batch", "meter_latest", "meter_day", "meter_hour"]
+TABLES = ["reading", "intake_batch", "meter_latest", "meter_day", "meter_hour", "zone_hour"]
 WARM_UP = 20
 
 Read = Callable[[Connection[TupleRow]], int]
@@ -74,20 +75,24 @@ def fill(database_url: str, *, readings: int, meters: int, say: Say) -> tuple[To
         roll_up(conn, town=town, say=say)
         roll_up_s = time.monotonic() - started_s
         conn.autocommit = True
+        say("laying the days in the order of time, as daily work lays them")
+        store.lay_by_day(conn)
         store.vacuum(conn)
     return town, fill_s, roll_up_s
 
 
 def roll_up(conn: Connection[TupleRow], *, town: Town, say: Say) -> None:
-    """Make the rollups day by day, so that they lie on the disk as daily work would lay them."""
-    day = town.first
-    while day < TODAY:
-        end = min(TODAY, day + timedelta(days=1))
+    """Make the rollups month by month; hours for the last `HOURS_KEPT_DAYS` of the product."""
+    hours_from = TODAY - timedelta(days=HOURS_KEPT_DAYS)
+    first = town.first
+    while first < TODAY:
+        end = min(TODAY, add_months(first.replace(day=1), 1))
         enter_scope(conn, scope=Scope(utility_id=town.utility_id, actor="bench", now=town.now))
-        ingest.rebuild_rollups(conn, utility_id=town.utility_id, first=day, end=end)
+        hours_days = max(0, (end - max(first, hours_from)).days)
+        ingest.rebuild_rollups(conn, utility_id=town.utility_id, first=first, end=end, hours_days=hours_days)
         conn.commit()
-        say(f"rolled up {day}")
-        day = end
+        say(f"rolled up to {end}")
+        first = end
 
 
 def measure(database_url: str, *, town: Town, reads: int, seed: int, say: Say) -> tuple[Measured, ...]:
@@ -95,7 +100,8 @@ def measure(database_url: str, *, town: Town, reads: int, seed: int, say: Say) -
     kinds: list[tuple[str, Iterator[Read]]] = [
         ("a customer's 13 months by day", _customers(town, chance=Random(seed))),
         ("a page of the operator's list", _pages(town, chance=Random(seed))),
-        ("a zone's last day by hour", _zones(town)),
+        ("a zone's last day by hour", _zones(town, chance=Random(seed))),
+        ("every zone's last day by hour", _every_zone(town)),
     ]
     measured: list[Measured] = []
     with open_pool(database_url, role="suiden_app", process="bench") as pool:
@@ -168,7 +174,18 @@ def _pages(town: Town, *, chance: Random) -> Iterator[Read]:
         yield read
 
 
-def _zones(town: Town) -> Iterator[Read]:
+def _zones(town: Town, *, chance: Random) -> Iterator[Read]:
+    period = Period(town.now - timedelta(days=1), town.now)
+    while True:
+        zone_id = chance.choice(town.dma_ids)
+
+        def read(conn: Connection[TupleRow], zone_id: int = zone_id) -> int:
+            return len(queries.zone_hours(conn, utility_id=town.utility_id, period=period, zone_id=zone_id))
+
+        yield read
+
+
+def _every_zone(town: Town) -> Iterator[Read]:
     period = Period(town.now - timedelta(days=1), town.now)
     while True:
 

@@ -46,16 +46,12 @@ def conclude(outcomes: Sequence[Outcome], *, seed: int, report: Path | None, con
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(
-        Column("format", no_wrap=True),
-        *(_right(name) for name in ("inputs", "read", "refused", "a second", "slowest", "memory")),
-    )
-    table.add_column("failed", justify="right")
+    numbers = ("read", "refused", "a second", "slowest", "memory", "failed")
+    table = Table(Column("format", no_wrap=True), *(Column(name, justify="right", no_wrap=True) for name in numbers))
     for one in outcomes:
         read = sum(count for name, count in one.outcomes.items() if name.startswith("read"))
         table.add_row(
             one.format,
-            f"{one.inputs:,}",
             f"{read:,}",
             f"{sum(one.outcomes.values()) - read:,}",
             f"{one.inputs / max(one.seconds, 1e-9):,.0f}",
@@ -64,10 +60,6 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
             str(len(one.failures)),
         )
     return table
-
-
-def _right(name: str) -> Column:
-    return Column(name, justify="right")
 
 
 def _told(outcome: Outcome, *, seed: int) -> dict[str, object]:

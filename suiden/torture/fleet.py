@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from registry.book import Book, InstallationRow, MeterRow, PointRow, SenderRow, ZoneRow
@@ -115,6 +115,10 @@ class Fleet:
     def messages(self) -> int:
         """Tell how many messages were ever made."""
         return sum(sender.entries for sender in self.senders)
+
+    def goes_on_since(self, numbers: Mapping[str, int]) -> bool:
+        """Tell whether any sender has got an ack for what it made after these numbers."""
+        return any(sender.has_ack_beyond(numbers[sender.name]) for sender in self.senders)
 
     def counts(self) -> Counts:
         """Add up what became of the messages."""

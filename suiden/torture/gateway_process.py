@@ -14,7 +14,7 @@ from pathlib import Path
 from suiden.embedded.child import last_lines, start_child, stop_child
 from suiden.embedded.ports import free_port
 
-DATABASE_DEADLINE_S = 2.0
+DATABASE_DEADLINE_S = 1.0
 KEEPALIVE_S = 2
 LOG_LIMIT_BYTES = 20_000_000
 STOP_PATIENCE_S = 20.0

@@ -105,6 +105,8 @@ class Rig:
         self._lines.close()
         self.broker.stop()
         self.postgres.stop()
+        if self.disk is not None:
+            self.disk.remove()
 
     # --- the servers
 

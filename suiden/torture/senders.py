@@ -115,6 +115,11 @@ class Sender:
         """Tell how long the log is."""
         return len(self.log.instants_us)
 
+    def has_ack_beyond(self, number: int) -> bool:
+        """Tell whether a message made after this one was acknowledged."""
+        through = self.last_ack.get("through", 0)
+        return isinstance(through, int) and through > number
+
     def kept_numbers(self) -> list[int]:
         with self._lock:
             return sorted(self._kept)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x0002_0000
 MS_REMOUNT, MS_PRIVATE_EVERYWHERE = 32, 0x0004_0000 | 0x4000
+MNT_DETACH = 2
 ROOM_BYTES = 512 * 1024 * 1024
 LEFT_BYTES = 32 * 1024
 
@@ -38,6 +39,10 @@ class SmallDisk:
     def free(self) -> None:
         """Give plenty of room again, and no more than that: what fills up by mistake is to be seen."""
         self._resize(self.used_bytes + ROOM_BYTES)
+
+    def remove(self) -> None:
+        """Take it away, as soon as nobody uses it any more."""
+        self._libc.umount2(str(self._path).encode(), MNT_DETACH)
 
     @property
     def used_bytes(self) -> int:

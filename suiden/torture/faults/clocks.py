@@ -5,7 +5,7 @@ from datetime import timedelta
 from suiden.torture.faults.base import Fault
 
 JUMPS_S = {"-40 min": -2400, "-3 days": -259_200, "-26 years": -820_000_000, "+2 h": 7200, "+300 days": 25_920_000}
-CLOCK_READ_AGAIN_S = 2.5  # processes read the utility's clock every two seconds
+CLOCK_READ_AGAIN_S = 2.2  # processes read the utility's clock every two seconds
 
 
 class UtilityClockWrong(Fault):

@@ -27,6 +27,7 @@ class SenderForgets(Fault):
     kind = "sender_forgets"
 
     def start(self) -> None:
+        self.hold_s = self.dice.uniform(0.4, 1.0)
         self.rig.from_senders.cut()
 
     def heal(self) -> None:

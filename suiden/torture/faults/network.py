@@ -11,7 +11,9 @@ class _LineCut(Fault):
     def start(self) -> None:
         after_bytes = self.dice.choice((0, self.dice.randint(1, 400)))
         with_reset = self.dice.random() < 0.5
-        self.detail = f"{'reset' if with_reset else 'closed'}, {after_bytes} bytes later" if after_bytes else "at once"
+        self.detail = (
+            f"{'reset' if with_reset else 'closed'} {f'{after_bytes} bytes later' if after_bytes else 'at once'}"
+        )
         self.line.cut(after_bytes=after_bytes, with_reset=with_reset)
 
     def heal(self) -> None:

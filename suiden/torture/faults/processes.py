@@ -75,6 +75,7 @@ class BackendStopped(Fault):
 
     kind = "backend_stop"
     tells = "database"
+    goes_on = True  # by other processes, where these hold no locks
 
     def start(self) -> None:
         self._pids = self.rig.backends()
@@ -142,8 +143,12 @@ class PowerLost(Fault):
         self.rig.kill_broker()
 
     def heal(self) -> None:
-        starts = [self.rig.start_postgres, self.rig.start_broker, self.rig.gateway.start]
+        starts = [
+            ("PostgreSQL", self.rig.start_postgres),
+            ("broker", self.rig.start_broker),
+            ("gateway", self.rig.gateway.start),
+        ]
         self.dice.shuffle(starts)
-        self.detail = "back in the order " + ", ".join(start.__name__.removeprefix("start_") for start in starts)
-        for start in starts:
+        self.detail = "back: " + ", ".join(name for name, _ in starts)
+        for _, start in starts:
             start()

@@ -93,6 +93,23 @@ def test_a_process_is_well_while_it_is_heard_and_complains_of_nothing(
         assert "silent" in examined(database_url, part=part).seen
 
 
+def test_each_worker_of_the_gateway_is_a_finding_and_one_can_be_asked_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        beat(conn, process="gateway:1", health={}, wall_now=clock.wall_now())
+        beat(conn, process="gateway:2", health={}, wall_now=clock.wall_now() - timedelta(minutes=1))
+    states = {finding.part: finding.state for finding in doctor.examine(part="gateway")}
+    assert states == {"gateway:1": "well", "gateway:2": "ill"}
+    assert examined(database_url, part="gateway:1").is_well
+    assert "--drain" in examined(database_url, part="gateway:2").cure
+    missing = examined(database_url, part="gateway:3")
+    assert (missing.part, missing.state, missing.seen) == ("gateway:3", "ill", "never seen")
+    with pytest.raises(NotPossibleHere):
+        doctor.examine(part="checker:1")
+
+
 def test_a_database_without_our_schema_is_told_to_be_migrated(
     database_server: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,8 +18,9 @@ def broker() -> Iterator[ProductionBroker]:
         yield started
 
 
-def test_all_is_kept_for_a_gateway_that_is_away_even_over_a_restart(broker: ProductionBroker) -> None:
-    broker.service(keep=True).subscribe("suiden/+/+/+/up").leave()
+@pytest.mark.parametrize("shared", ["", "$share/intake/"])
+def test_all_is_kept_for_a_gateway_that_is_away_even_over_a_restart(broker: ProductionBroker, shared: str) -> None:
+    broker.service(keep=True).subscribe(f"{shared}suiden/+/+/+/up").leave()
     sender = broker.sender(SENDER)
     sender.publish_many(f"suiden/v1/hinode/{SENDER}/up", [str(number) for number in range(MANY)])
     sender.leave()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulators import faults
 from simulators.speakers import Speakers
 from simulators.town import Town
 from simulators.wire import Order, instant, rfc3339
@@ -108,6 +109,24 @@ def test_what_fell_out_of_a_full_outbox_is_said_again_for_a_backfill(
     said = [json.loads(body)["readings"] for body in outbox.kept.values()]
     hours = {int(instant(reading["at"]).timestamp()) // 3600 for readings in said for reading in readings}
     assert hours == {read.hour for read in reads}
+
+
+def test_what_a_mute_sender_says_is_lost_for_good_until_it_is_asked_for(speakers: Speakers, world: World) -> None:
+    name = sender_of(speakers, "W-0001")
+    outbox = speakers.by_name[name].outbox
+    world.break_down(faults.ordered({"fault": "mute", "place": "W-0001", "size": 5}, known=world.known,
+                                    hour=world.state.hour))  # fmt: skip
+    reads = []
+    for _ in range(8):
+        reads.append(world.step(by_itself=False))
+        speakers.hear(reads[-1])
+        speakers.speak(now_s=world.state.hour * 3600 + 3600)
+    assert world.state.faults == [], "it is heard again by itself"
+    assert outbox.dropped > 0
+    kept = [json.loads(body) for body in outbox.kept.values()]
+    assert kept[0]["oldest"] == kept[0]["seq"] > 1
+    asked = {"from": rfc3339(reads[0].hour * 3600), "to": rfc3339(reads[3].hour * 3600)}
+    assert obey(speakers, "backfill", args=asked)["detail"] == "4 readings"
 
 
 def test_every_meter_is_heard_once_for_every_hour(speakers: Speakers, world: World) -> None:

@@ -137,8 +137,25 @@ def test_a_health_check_asks_for_a_part_that_the_doctor_knows(name: str) -> None
     assert (word, program) == ("CMD", "suiden")
     parse(arguments)
     assert arguments[:2] == ["doctor", "--part"]
-    assert arguments[2] in doctor.PARTS
-    assert arguments[2] == name
+    part, _, worker = arguments[2].partition(":")
+    assert part in doctor.PARTS
+    assert worker == ours()[name]["environment"].get("SUIDEN_GATEWAY_WORKER", "")
+    assert name in (part, f"{part}-{worker}")
+
+
+def test_gateways_are_one_group_whose_workers_differ_in_nothing_but_their_name() -> None:
+    gateways = {name: service for name, service in ours().items() if service["command"] == ["gateway"]}
+    assert [name for name, service in gateways.items() if "profiles" not in service] == ["gateway"]
+    assert len(gateways) >= 3
+    names = [service["environment"]["SUIDEN_GATEWAY_WORKER"] for service in gateways.values()]
+    assert len(set(names)) == len(gateways), "a name is a session at the broker: two of a name would end each other's"
+    for name, service in gateways.items():
+        assert service["environment"]["SUIDEN_GATEWAY_SHARE"], "alone, it would get all messages a second time"
+        assert service.get("profiles", ["workers"]) == ["workers"], name
+        alike = {key: told for key, told in service.items() if key not in ("profiles", "healthcheck", "environment")}
+        assert alike == {key: told for key, told in gateways["gateway"].items() if key in alike}
+        told = {**service["environment"], "SUIDEN_GATEWAY_WORKER": "1"}
+        assert told == gateways["gateway"]["environment"]
 
 
 @pytest.mark.parametrize("name", sorted(services()))

@@ -1,0 +1,1 @@
+"""Readings out of files: what a line of a table or of a head-end's file says."""

@@ -1,0 +1,1 @@
+"""Files of readings, opened and read within bounds; what their lines say is in `domain/files`."""
