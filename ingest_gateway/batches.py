@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from ingest_gateway.domain.columns import Columns, Integers
-from ingest_gateway.domain.marks import Mark
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import MeterBook
 from ingest_gateway.domain.sorting import Sorted
 from ingest_gateway.domain.validation import Fall, Limits
@@ -85,7 +85,7 @@ class Window:
     rejected: int = 0
     fresh: list[Block] = field(default_factory=list[Block])
     late: list[Block] = field(default_factory=list[Block])
-    marks: list[Mark] = field(default_factory=list[Mark])
+    marks: Marks = field(default_factory=Marks)
     falls: dict[int, Fall] = field(default_factory=dict[int, Fall])
     is_torn: bool = False  # more was committed than is remembered here: it is to be gathered from the store
 
@@ -123,7 +123,7 @@ class Prepared:
     late_source: Callable[[int], tuple[str, bytes]]
     others: Sorted
     staged: bool  # some of `others` may be stored already
-    marks: list[Mark]  # of the messages that were read together
+    marks: Marks  # of the messages that were read together
     mark_origins: list[int]  # where those stood in the batch
     timing: Timing
 

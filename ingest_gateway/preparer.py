@@ -12,6 +12,7 @@ import structlog
 from ingest_gateway.batches import Acks, Block, Messages, Prepared, Stray, Timing, Window, Windows
 from ingest_gateway.books import Books
 from ingest_gateway.domain import decoders
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import MeterBook, Speaker
 from ingest_gateway.domain.registers import KnownRegisters, Newest
 from ingest_gateway.domain.sorting import Refusal, Sorted
@@ -253,7 +254,7 @@ class Preparer:
                 late_source=no_source,
                 others=sorted_out,
                 staged=True,
-                marks=[],
+                marks=Marks(),
                 mark_origins=[],
                 timing=one.timing,
             )
@@ -297,6 +298,9 @@ def _acks(batch: Sequence[Delivery], places: set[int] | None) -> Acks:
     first = 0
     for delivery in batch:
         ids = by_link.setdefault(id(delivery.link), (delivery.link, []))[1]
+        if places is None and 0 not in delivery.message_ids:
+            ids += delivery.message_ids
+            continue
         for place, message_id in enumerate(delivery.message_ids, first):
             if message_id and (places is None or place in places):
                 ids.append(message_id)

@@ -15,7 +15,7 @@ from ingest_gateway.batches import NO_METERS, Acks, Block, Messages, Prepared, T
 from ingest_gateway.domain import decoders, suiden_json
 from ingest_gateway.domain.columns import Columns, Integers, columns_of
 from ingest_gateway.domain.decoders import Bridges
-from ingest_gateway.domain.marks import NOTHING_READ_US, Mark
+from ingest_gateway.domain.marks import NOTHING_READ_US, Marks
 from ingest_gateway.domain.meters import MeterBook, MeterTable, Speaker
 from ingest_gateway.domain.packing import pack_columns
 from ingest_gateway.domain.registers import KnownRegisters
@@ -105,6 +105,8 @@ def collect(incoming: Incoming, *, max_bytes: int) -> Collected:
         chosen = set(candidates)
         out.one_by_one = [index for index in range(len(payloads)) if index not in chosen]
         out.misses = True
+    if is_whole and _collect_all(incoming, read, out):
+        return out
     for index, up in zip(candidates, read, strict=True):
         speaker = incoming.speakers[index]
         assert speaker is not None, "candidates have one"
@@ -129,6 +131,31 @@ def collect(incoming: Incoming, *, max_bytes: int) -> Collected:
         out.sender_ids.append(speaker.sender.sender_id)
     out.one_by_one.sort()
     return out
+
+
+def _collect_all(incoming: Incoming, read: Sequence[Up | None], out: Collected) -> bool:
+    """Collect a batch in which nothing is odd; False, and nothing done, where something is."""
+    ups = [up for up in read if up is not None]
+    speakers = [speaker for speaker in incoming.speakers if speaker is not None]
+    if len(ups) != len(read) or any(up.answers for up in ups) or _may_begin_anew(ups):
+        return False
+    try:
+        out.slots = [
+            speaker.slots[reading.meter] for speaker, up in zip(speakers, ups, strict=True) for reading in up.readings
+        ]
+    except KeyError:
+        return False
+    out.indices = list(range(len(ups)))
+    out.ups = ups
+    out.sender_ids = [speaker.sender.sender_id for speaker in speakers]
+    out.counts = [len(up.readings) for up in ups]
+    out.readings = [reading for up in ups for reading in up.readings]
+    return True
+
+
+def _may_begin_anew(ups: Sequence[Up]) -> bool:
+    """Tell whether a count may begin anew without a name: what that is depends on what is stored."""
+    return any(up.seq == 1 and up.boot is None for up in ups)
 
 
 def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reader: Reader) -> Prepared:
@@ -260,16 +287,23 @@ def _source(place: int, *, collected: Collected, messages: Messages) -> tuple[st
     return messages.topic(index), suiden_json.encode_readings([collected.readings[place]])
 
 
-def _marks(collected: Collected, columns: Columns) -> list[Mark]:
+def _marks(collected: Collected, columns: Columns) -> Marks:
     """Note the numbers of the messages that were read together."""
-    if not collected.ups:
-        return []
-    newest_us = _newest_of_messages(collected.counts, columns.read_at_us)
-    return [
-        Mark(sender_id, up.seq, newest, None if up.boot is None else str(up.boot), up.oldest, True)
-        for sender_id, up, newest in zip(collected.sender_ids, collected.ups, newest_us, strict=True)
-        if up.seq is not None
-    ]
+    ups = collected.ups
+    if not ups:
+        return Marks()
+    boots = [up.boot for up in ups]
+    marks = Marks(
+        sender_ids=collected.sender_ids,
+        numbers=[up.seq or 0 for up in ups],
+        newest_us=_newest_of_messages(collected.counts, columns.read_at_us),
+        boots=[boot if boot is None or isinstance(boot, str) else str(boot) for boot in boots],
+        kept_from=[up.oldest for up in ups],
+        brought_new=[True] * len(ups),
+    )
+    if 0 not in marks.numbers:
+        return marks
+    return marks.at([place for place, number in enumerate(marks.numbers) if number])
 
 
 def _newest_of_messages(counts: Sequence[int], read_at_us: Integers) -> list[int]:

@@ -11,6 +11,7 @@ from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from ingest_gateway.batches import Acks, Block, Messages, Prepared, Stray, Timing, Windows
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.sorting import Refusal, Sorted
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.committing import commit, commit_stray
@@ -220,6 +221,6 @@ def _only(prepared: Prepared, batch: Sorted) -> Prepared:
         late_source=no_source,
         others=batch,
         staged=True,
-        marks=[],
+        marks=Marks(),
         mark_origins=[],
     )

@@ -58,6 +58,27 @@ def reading(
 
 
 @commands.command()
+def ingest(
+    batched: Annotated[str, typer.Option(help="readings in one run of messages of a hundred")] = "1M",
+    single: Annotated[str, typer.Option(help="messages of one reading in one run")] = "200k",
+    meters: Annotated[str, typer.Option(help="meters that send them")] = "10k",
+    runs: Annotated[int, typer.Option(help="alternating runs of each load; medians are told")] = 3,
+    load: Annotated[list[str] | None, typer.Option(help="only this load; may be repeated")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Take readings in as fast as they come, beside raw COPY and beside paho that does nothing with what it receives."""
+    from suiden.bench import ingest_report
+
+    sizes = ingest_report.Sizes(batched=one_size(batched), single=one_size(single), meters=one_size(meters))
+    with _progress() as say:
+        report = ingest_report.run(database_url, sizes=sizes, runs=runs, only=load or [], say=say)
+    ingest_report.show(report, console=out)
+    if json_file is not None:
+        json_file.write_text(json.dumps(ingest_report.as_json(report), indent=2) + "\n")
+
+
+@commands.command()
 def live(
     rate: Annotated[str, typer.Option(help="messages a second, of one reading each")] = "5000",
     seconds: Annotated[float, typer.Option(help="how long it is measured, after 5 s that are not")] = 20.0,

@@ -148,13 +148,14 @@ def _instants_one_by_one(instants: list[datetime | int]) -> Integers:
 
 
 def _integers(values: Sequence[int | None]) -> Integers | None:
-    if None not in values:
+    absent = values.count(None)
+    if not absent:
         try:
             column = np.fromiter(values, np.int64, len(values))  # pyright: ignore[reportArgumentType]
             return np.maximum(column, BEYOND)  # what was sent is never taken for absent
         except OverflowError:
             pass
-    elif not any(value is not None for value in values):
+    elif absent == len(values):
         return None
     return np.array(
         [ABSENT if value is None else value if -LARGEST < value < LARGEST else BEYOND for value in values],
@@ -163,23 +164,24 @@ def _integers(values: Sequence[int | None]) -> Integers | None:
 
 
 def _measures(values: Sequence[float | None]) -> Measures | None:
-    if None not in values:
+    absent = values.count(None)
+    if not absent:
         column = np.fromiter(values, np.float64, len(values))  # pyright: ignore[reportArgumentType]
-    elif any(value is not None for value in values):
-        column = np.array(values, dtype=np.float64)  # None becomes NaN
-    else:
+    elif absent == len(values):
         return None
+    else:
+        column = np.array(values, dtype=np.float64)  # None becomes NaN
     return column + 0.0  # no negative zero: equal values are stored alike
 
 
 def _voltages(values: Sequence[Sequence[float | None] | None]) -> Iterable[Measures | None]:
-    if not any(values):
+    if values.count(None) == len(values):
         return (None, None, None)
     padded = [(*(phases or ()), None, None, None)[:3] for phases in values]
     return [_measures(phase) for phase in zip(*padded, strict=True)]
 
 
 def _flags(values: Sequence[list[str] | None]) -> Integers | None:
-    if not any(values):
+    if values.count(None) == len(values):
         return None
     return np.fromiter([flags.to_bits(names) if names else 0 for names in values], np.int64, len(values))

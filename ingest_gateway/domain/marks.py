@@ -1,8 +1,8 @@
 """What of a commit is kept beside its readings until it is settled: senders' numbers, and registers that fell."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,32 +14,61 @@ from ingest_gateway.domain.validation import Fall
 NOTHING_READ_US = -(1 << 62)
 
 
-class Mark(NamedTuple):
-    """One numbered message; `newest_us` is its newest reading, `NOTHING_READ_US` where it held none."""
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Numbered messages in the order they came; the lists go together.
 
-    sender_id: int
-    number: int
-    newest_us: int
-    boot: str | None
-    kept_from: int | None
-    brought_new: bool
+    `newest_us` is a message's newest reading, `NOTHING_READ_US` where it held none; `brought_new` says whether it held
+    one that was not stored before.
+    """
 
-    @property
-    def numbered(self) -> Numbered:
-        return Numbered(self.number, self.boot, self.kept_from, self.brought_new)
+    sender_ids: list[int] = field(default_factory=list[int])
+    numbers: list[int] = field(default_factory=list[int])
+    newest_us: list[int] = field(default_factory=list[int])
+    boots: list[str | None] = field(default_factory=list[str | None])
+    kept_from: list[int | None] = field(default_factory=list[int | None])
+    brought_new: list[bool] = field(default_factory=list[bool])
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def add(self, other: "Marks") -> None:
+        """Put other marks behind these."""
+        for own, more in zip(_lists(self), _lists(other), strict=True):
+            own += more
+
+    def at(self, places: Iterable[int]) -> "Marks":
+        """Give those at some places."""
+        chosen = list(places)
+        return Marks(*[[column[place] for place in chosen] for column in _lists(self)])
+
+    def numbered(self) -> list[Numbered]:
+        """List them as `domain.sequence.take` wants them."""
+        return [Numbered(*one) for one in zip(self.numbers, self.boots, self.kept_from, self.brought_new, strict=True)]
+
+
+def _lists(marks: Marks) -> list[list[Any]]:
+    return [
+        marks.sender_ids,
+        marks.numbers,
+        marks.newest_us,
+        marks.boots,
+        marks.kept_from,
+        marks.brought_new,
+    ]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(list[Mark])
+_DECODER = msgspec.msgpack.Decoder(Marks)
 _FALLS = msgspec.msgpack.Decoder(dict[int, Fall])
 
 
-def encode(marks: Sequence[Mark]) -> bytes:
+def encode(marks: Marks) -> bytes:
     """Write marks to be kept."""
     return _ENCODER.encode(marks)
 
 
-def decode(written: bytes) -> list[Mark]:
+def decode(written: bytes) -> Marks:
     """Read kept marks."""
     return _DECODER.decode(written)
 
@@ -66,26 +95,22 @@ class Runs:
     boots: list[str]  # empty: the sender names none
 
 
-def runs_of(marks: Sequence[Mark]) -> tuple[Runs, dict[int, list[Mark]]]:
-    """Tell the senders whose numbers follow one another from the others, whose marks are given in the order they came.
-
-    A number 1 is never part of a run: a count may begin with it anew.
-    """
-    sender_ids, numbers, newest_us, boots, kept_from, _ = zip(*marks, strict=True)
-    senders = np.array(sender_ids, dtype=np.int64)
-    number = np.array(numbers, dtype=np.int64)
+def runs_of(marks: Marks) -> tuple[Runs, dict[int, Marks]]:
+    """Tell the senders whose numbers follow one another from the others, whose marks are given in their order."""
+    senders = np.array(marks.sender_ids, dtype=np.int64)
+    number = np.array(marks.numbers, dtype=np.int64)
     order = np.lexsort((number, senders))
     senders, number = senders[order], number[order]
     start = np.flatnonzero(np.concatenate([[True], senders[1:] != senders[:-1]]))
     size = np.diff(np.concatenate([start, [len(senders)]]))
     step_is_one = np.concatenate([[True], np.diff(number) == 1])
     step_is_one[start] = True
-    is_run = np.logical_and.reduceat(step_is_one, start) & (number[start] > 1)
-    boot_of, odd = _boots(sender_ids, boots)
+    is_run = np.logical_and.reduceat(step_is_one, start)
+    boot_of, odd = _boots(marks)
     if odd:
         is_run &= ~np.isin(senders[start], np.array(sorted(odd), dtype=np.int64))
-    kept = np.array([one or 1 for one in kept_from], dtype=np.int64)[order]
-    newest = np.array(newest_us, dtype=np.int64)[order]
+    kept = np.array([one or 1 for one in marks.kept_from], dtype=np.int64)[order]
+    newest = np.array(marks.newest_us, dtype=np.int64)[order]
     run_senders = senders[start][is_run]
     runs = Runs(
         sender_ids=run_senders,
@@ -95,21 +120,25 @@ def runs_of(marks: Sequence[Mark]) -> tuple[Runs, dict[int, list[Mark]]]:
         newest_us=np.maximum.reduceat(newest, start)[is_run],
         boots=[boot_of.get(sender_id) or "" for sender_id in run_senders.tolist()],
     )
-    others: dict[int, list[Mark]] = {sender_id: [] for sender_id in senders[start][~is_run].tolist()}
-    if others:
-        for mark in marks:
-            if mark.sender_id in others:
-                others[mark.sender_id].append(mark)
-    return runs, others
+    return runs, of_senders(marks, set(senders[start][~is_run].tolist()))
 
 
-def _boots(sender_ids: Sequence[int], boots: Sequence[str | None]) -> tuple[dict[int, str | None], set[int]]:
+def of_senders(marks: Marks, sender_ids: Collection[int]) -> dict[int, Marks]:
+    """Give the marks of some senders, each in the order they came."""
+    places: dict[int, list[int]] = {}
+    if sender_ids:
+        for place, sender_id in enumerate(marks.sender_ids):
+            if sender_id in sender_ids:
+                places.setdefault(sender_id, []).append(place)
+    return {sender_id: marks.at(those) for sender_id, those in places.items()}
+
+
+def _boots(marks: Marks) -> tuple[dict[int, str | None], set[int]]:
     """Give the name of each sender's count, and the senders that gave more than one."""
-    if not any(boots):
+    if marks.boots.count(None) == len(marks):
         return {}, set()
-    boot_of: dict[int, str | None] = {}
-    odd: set[int] = set()
-    for sender_id, boot in zip(sender_ids, boots, strict=True):
-        if boot_of.setdefault(sender_id, boot) != boot:
-            odd.add(sender_id)
-    return boot_of, odd
+    boot_of = dict(zip(marks.sender_ids, marks.boots, strict=True))
+    given = set(zip(marks.sender_ids, marks.boots, strict=True))
+    if len(given) == len(boot_of):
+        return boot_of, set()
+    return boot_of, {sender_id for sender_id, boot in given if boot_of[sender_id] != boot}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ingest_gateway.domain import suiden_json
-from ingest_gateway.domain.marks import NOTHING_READ_US, Mark
+from ingest_gateway.domain.marks import NOTHING_READ_US, Marks
 from ingest_gateway.domain.meters import Meter, MeterBook
 from ingest_gateway.domain.packing import packed_measures
 from ingest_gateway.domain.validation import (
@@ -197,8 +197,8 @@ def payload_of(readings: list[WireReading], *, telegram: Telegram) -> bytes:
     return suiden_json.encode_readings(readings)
 
 
-def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[tuple[int, Mark]]:
-    """Note the numbers of the messages of a batch, by where they stood in it.
+def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> tuple[list[int], Marks]:
+    """Note the numbers of the messages of a batch, and where those stood in it.
 
     `stored` are those of its readings that were not stored before.
     """
@@ -206,16 +206,19 @@ def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> list[t
     newest_us: dict[int, int] = {}
     for (_, read_at_us), origin in zip(batch.rows, batch.origin.values(), strict=True):
         newest_us[origin] = max(read_at_us, newest_us.get(origin, read_at_us))
-    marks: list[tuple[int, Mark]] = []
+    origins: list[int] = []
+    marks = Marks()
     for sender, origin, telegram in batch.numbered:
         assert telegram.sequence is not None, "only numbered messages are listed"
-        mark = Mark(
-            sender_id=book.senders[sender].sender_id,
-            number=telegram.sequence,
-            newest_us=newest_us.get(origin, NOTHING_READ_US),
-            boot=telegram.boot,
-            kept_from=telegram.kept_from,
-            brought_new=origin in brought_new,
+        origins.append(origin)
+        marks.add(
+            Marks(
+                [book.senders[sender].sender_id],
+                [telegram.sequence],
+                [newest_us.get(origin, NOTHING_READ_US)],
+                [telegram.boot],
+                [telegram.kept_from],
+                [origin in brought_new],
+            )
         )
-        marks.append((origin, mark))
-    return marks
+    return origins, marks

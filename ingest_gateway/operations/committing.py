@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 from psycopg import Connection
@@ -11,7 +10,7 @@ from psycopg.rows import TupleRow
 from ingest_gateway.batches import NO_METERS, Block, Prepared, Stray
 from ingest_gateway.domain import marks
 from ingest_gateway.domain.columns import Integers, columns_of_rows
-from ingest_gateway.domain.marks import Mark
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.packing import HEADER, TRAILER
 from ingest_gateway.domain.sorting import Key, Refusal, marks_of
 from ingest_gateway.domain.validation import Fall, Row
@@ -32,7 +31,7 @@ class Committed:
     late: Block
     late_stored: int
     others: Block
-    marks: list[Mark]
+    marks: Marks
     falls: Mapping[int, Fall]
 
 
@@ -120,13 +119,20 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
         rejected=sum(reasons.values()),
         reasons=reasons,
     )
-    noted = [
-        *zip(prepared.mark_origins, prepared.marks, strict=True),
-        *marks_of(batch, book=prepared.book, stored=stored.rows),
-    ]
-    in_order = [mark for _, mark in sorted(noted, key=itemgetter(0))]
+    in_order = _in_order(prepared, *marks_of(batch, book=prepared.book, stored=stored.rows))
     others = _block_of(stored.rows)
     return Committed(taken, prepared.fresh, prepared.late, late_stored, others, in_order, batch.falls)
+
+
+def _in_order(prepared: Prepared, origins: list[int], of_others: Marks) -> Marks:
+    """Put the numbers of messages that were seen to one by one between those of the others, as they came."""
+    if not len(of_others):
+        return prepared.marks
+    joined = Marks()
+    joined.add(prepared.marks)
+    joined.add(of_others)
+    stood = [*prepared.mark_origins, *origins]
+    return joined.at(sorted(range(len(stood)), key=stood.__getitem__))
 
 
 def _late_refusals(prepared: Prepared, conflicts: set[Key]) -> list[Refusal]:

@@ -36,7 +36,7 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
     window.duplicates += taken.duplicates
     window.rejected += taken.rejected
     window.late_stored += taken.stored - len(committed.fresh)
-    window.marks += committed.marks
+    window.marks.add(committed.marks)
     window.falls |= committed.falls
     if len(committed.fresh):
         window.fresh.append(committed.fresh)
@@ -59,7 +59,7 @@ def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[i
     latest.note_falls(conn, utility_id=window.utility_id, falls=window.falls)
     _record(conn, window, batch_id=window.batch_id, blocks=window.fresh, stored=window.stored - window.late_stored)
     _record(conn, window, batch_id=window.late_batch_id, blocks=window.late, stored=window.late_stored)
-    acks = _take_numbers(conn, window, now=at) if window.marks else {}
+    acks = _take_numbers(conn, window, now=at) if len(window.marks) else {}
     counts.add_counts(
         conn,
         utility_id=window.utility_id,
@@ -101,10 +101,10 @@ def _gather(conn: Connection[TupleRow], parts: list[PendingPart], *, code: str, 
     window.stored = sum(part.stored for part in parts)
     window.duplicates = sum(part.duplicates for part in parts)
     window.rejected = sum(part.rejected for part in parts)
-    window.marks = [mark for part in parts for mark in marks.decode(part.numbers)]
     fresh = [(part.meter_ids, part.read_from, part.read_to) for part in parts]
     late = [(part.late_meter_ids, part.late_from, part.late_to) for part in parts]
     for part in parts:
+        window.marks.add(marks.decode(part.numbers))
         window.falls |= marks.decode_falls(part.falls)
     window.fresh = _stored_blocks(conn, fresh, utility_id=utility_id, batch_id=batch_id)
     window.late = _stored_blocks(conn, late, utility_id=utility_id, batch_id=window.late_batch_id)
@@ -201,18 +201,16 @@ def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) 
     if len(runs.sender_ids):
         states = sequences.advance(conn, utility_id=utility_id, runs=runs, now=now, now_us=now_us)
         left = {sender_id for sender_id in runs.sender_ids.tolist() if sender_id not in states}
-        for mark in window.marks if left else ():
-            if mark.sender_id in left:
-                others.setdefault(mark.sender_id, []).append(mark)
+        others |= marks.of_senders(window.marks, left)
     if others:
         changed = sequences.lock(conn, utility_id=utility_id, sender_ids=sorted(others), at=now)
         offsets_s: dict[int, float] = {}
         for sender_id, came in others.items():
             state = changed[sender_id]
-            for mark in came:
-                state = sequence.take(state, mark.numbered)
+            for message in came.numbered():
+                state = sequence.take(state, message)
             changed[sender_id] = state
-            newest_us = max(mark.newest_us for mark in came)
+            newest_us = max(came.newest_us)
             if newest_us != marks.NOTHING_READ_US:
                 offsets_s[sender_id] = (newest_us - now_us) / 1e6
         sequences.save(conn, utility_id=utility_id, states=changed, offsets_s=offsets_s, at=now)

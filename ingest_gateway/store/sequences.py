@@ -90,9 +90,9 @@ def save(
 def advance(
     conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime, now_us: int
 ) -> dict[int, SequenceState]:
-    """Move on the senders whose run begins where they stood; give their new states, to tell them.
+    """Move on the senders whose run begins where they stood, or that were never heard; give their new states.
 
-    Of the others (never heard, a gap, a number sent again, another count) nothing is changed, and they are not given.
+    Of the others (a gap, a number sent again, another count) nothing is changed, and they are not given.
     """
     rows = conn.execute(
         """
@@ -106,12 +106,23 @@ def advance(
             WHERE s.utility_id = %(utility_id)s AND s.through = came.first - 1 AND s.boot = came.boot
             ORDER BY s.sender_id  -- one order of locks for every worker
             FOR UPDATE OF s
+        ), never_heard AS (
+            INSERT INTO sender_sequence (utility_id, sender_id, through, boot, kept_from, seen_at, clock_offset_s)
+            SELECT %(utility_id)s, sender_id, last, boot, kept_from, %(now)s, offset_s FROM came
+            WHERE first = 1
+              AND NOT EXISTS (SELECT FROM sender_sequence AS s
+                              WHERE s.utility_id = %(utility_id)s AND s.sender_id = came.sender_id)
+            ORDER BY sender_id
+            ON CONFLICT DO NOTHING
+            RETURNING sender_id, through, missing, filled, boot, kept_from
+        ), moved AS (
+            UPDATE sender_sequence AS s
+            SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s,
+                clock_offset_s = coalesce(standing.offset_s, s.clock_offset_s)
+            FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
+            RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from
         )
-        UPDATE sender_sequence AS s
-        SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s,
-            clock_offset_s = coalesce(standing.offset_s, s.clock_offset_s)
-        FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
-        RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from
+        SELECT * FROM never_heard UNION ALL SELECT * FROM moved
         """,
         {
             "utility_id": utility_id,

@@ -69,6 +69,17 @@ def servers(*, database_url: str | None = None, durable: bool = True) -> Generat
         )
 
 
+def empty_intake(rig: Rig) -> None:
+    """Forget all that was ever taken in; meters and senders stay."""
+    with psycopg.connect(rig.database_url) as conn:
+        conn.execute(
+            """
+            TRUNCATE reading, intake_batch, intake_pending, intake_count, meter_latest, sender_sequence,
+                     rejected_message, rejected_dropped, event, rollup_due CASCADE
+            """
+        )
+
+
 def found(rig: Rig, *, meters: int, rate: float = 1.0) -> int:
     """Found the utility with water meters W0000000 …; each may speak for itself, and C00000 … for a hundred each.
 

@@ -6,11 +6,11 @@ from ingest_gateway.monitor import Monitor
 from ingest_gateway.operations.intake import Taken
 from kernel.metrics import Metrics
 
-TAKEN = Taken(received=1, stored=1, duplicates=0, rejected=0, reasons={}, acks={}, newest={}, batch_id=1)
+TAKEN = Taken(received=1, stored=1, duplicates=0, rejected=0, reasons={})
 
 
 def commit(monitor: Monitor) -> None:
-    monitor.committed(TAKEN, messages=1, took_s=0.1, waited_s=0.1, at=datetime(2026, 4, 1, tzinfo=UTC))
+    monitor.committed(TAKEN, messages=1, took_s=0.1, waited=[(0.1, 1)], at=datetime(2026, 4, 1, tzinfo=UTC))
 
 
 def test_a_quiet_gateway_is_well_again_once_a_heartbeat_reaches_the_database() -> None:

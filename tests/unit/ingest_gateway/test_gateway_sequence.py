@@ -5,8 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_gateway.domain.sequence import MAX_ACK_MISSING, Numbered, SequenceState, ack_of, take
-from ingest_gateway.writer import encode_ack
+from ingest_gateway.domain.sequence import MAX_ACK_MISSING, Numbered, SequenceState, ack_of, encode_ack, take
 
 
 def came(number: int, *, boot: str | None = None, kept_from: int | None = None, new: bool = True) -> Numbered:

@@ -1,0 +1,214 @@
+"""Intake beside what the machine can do: raw COPY, and paho that does nothing with what it receives."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from ingest_gateway.domain.columns import Columns
+from ingest_gateway.domain.decoders import DEFAULT_BRIDGES, subscriptions
+from ingest_gateway.domain.packing import HEADER, TRAILER, pack_columns
+from suiden.bench import backlog, loads
+from suiden.bench import rig as rigs
+from suiden.bench.live.processes import Processes
+from suiden.bench.loads import Load
+from suiden.bench.rig import Rig
+
+ROWS_A_COMMIT = 5_000
+CLIENT = "bench-gateway"
+BARE = "bench-paho"
+POLL_S = 0.02
+PATIENCE_S = 180.0
+
+Say = Callable[[str], None]
+
+
+class CountsWrong(Exception):
+    """The gateway did not make of a load what had to become of it."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured of a load, in readings a second, by run."""
+
+    load: str
+    gateway: list[float] = field(default_factory=list[float])
+    copy: list[float] = field(default_factory=list[float])
+    paho: list[float] = field(default_factory=list[float])
+    good_share: float = 1.0  # of the readings, those that are stored
+
+    @property
+    def readings_per_s(self) -> float:
+        return statistics.median(self.gateway)
+
+    @property
+    def ratio_copy(self) -> float:
+        return self.readings_per_s / statistics.median(self.copy)
+
+    @property
+    def ratio_paho(self) -> float:
+        return self.readings_per_s / statistics.median(self.paho)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "load": self.load,
+            "readings_per_s": round(self.readings_per_s),
+            "ratio_copy": round(self.ratio_copy, 3),
+            "ratio_paho": round(self.ratio_paho, 2),
+            "spread": round((max(self.gateway) - min(self.gateway)) / self.readings_per_s, 3),
+            "copy_rows_per_s": round(statistics.median(self.copy)),
+            "paho_messages_per_s": round(statistics.median(self.paho)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is loaded in one run of a load."""
+
+    batched: int  # readings in messages of a hundred
+    single: int  # messages of one reading
+    meters: int
+
+
+def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say) -> list[Figures]:
+    """Measure each load in alternating runs with the references."""
+    rigs.found(rig, meters=sizes.meters)
+    made = [make() for name, make in _loads(sizes).items() if not only or name in only]
+    figures = {load.name: Figures(load.name, good_share=load.stored / load.received) for load in made}
+    with psycopg.connect(rig.database_url) as conn:
+        meter_ids = rigs.meter_ids(conn)
+    packed = _packed(sizes, meter_ids=meter_ids)
+    bare = loads.of_meters("bare", readings=sizes.single // 2, meters=sizes.meters)
+    for run in range(runs):
+        for load in made:
+            say(f"run {run + 1} of {runs}: {load.name}, the references")
+            one = figures[load.name]
+            one.copy.append(raw_copy(rig, packed))
+            one.paho.append(bare_paho(rig, bare))
+            say(f"run {run + 1} of {runs}: {load.name}, the gateway")
+            one.gateway.append(through_gateway(rig, load))
+    return list(figures.values())
+
+
+def _loads(sizes: Sizes) -> dict[str, Callable[[], Load]]:
+
+    def batched(name: str, spoil: loads.Spoil | None = None) -> Callable[[], Load]:
+        return lambda: loads.of_concentrators(name, readings=sizes.batched, meters=sizes.meters, spoil=spoil)
+
+    def single(name: str, malformed_every: int = 0) -> Callable[[], Load]:
+        return lambda: loads.of_meters(
+            name, readings=sizes.single, meters=sizes.meters, malformed_every=malformed_every
+        )
+
+    return {
+        "batch100": batched("batch100"),
+        "single": single("single"),
+        "duplicates2pct": batched("duplicates2pct", loads.with_duplicates(2)),
+        "malformed50pct": batched("malformed50pct", loads.with_malformed(2)),
+        "malformed50pct_single": single("malformed50pct_single", 2),
+    }
+
+
+def raw_copy(rig: Rig, parts: list[bytes]) -> float:
+    """Copy packed rows straight into the table over one connection, each part a commit; return rows a second."""
+    rigs.empty_intake(rig)
+    rows = ROWS_A_COMMIT * len(parts)
+    with psycopg.connect(rig.database_url) as conn:
+        began_s = time.perf_counter()
+        for part in parts:
+            with conn.cursor() as cursor, cursor.copy("COPY reading FROM STDIN (FORMAT BINARY)") as stream:
+                stream.write(part)
+            conn.commit()
+        return rows / (time.perf_counter() - began_s)
+
+
+def bare_paho(rig: Rig, load: Load) -> float:
+    """Receive messages that wait with paho as it comes; return messages a second."""
+    backlog.hold_for(rig.mqtt_url, client_id=BARE, subscriptions=["suiden/v1/+/+/up"], is_v5=False)
+    backlog.publish(rig.mqtt_url, load.messages)
+    rate = backlog.receive_with_bare_paho(rig.mqtt_url, client_id=BARE, count=len(load.messages))
+    backlog.forget(rig.mqtt_url, client_id=BARE)
+    return rate
+
+
+def through_gateway(rig: Rig, load: Load, *, settings: dict[str, str] | None = None, is_empty: bool = True) -> float:
+    """Let a load wait for a gateway process, and take it in; return readings stored a second.
+
+    It is measured from the first commit that is seen to the last, so that the start of the process is not in it.
+
+    :raises CountsWrong: if not all became what it had to
+    """
+    if is_empty:
+        rigs.empty_intake(rig)
+    backlog.hold_for(rig.mqtt_url, client_id=CLIENT, subscriptions=subscriptions(DEFAULT_BRIDGES))
+    backlog.publish(rig.mqtt_url, load.messages)
+    environment = {"DATABASE_URL": rig.database_url, "MQTT_URL": rig.mqtt_url, "SUIDEN_GATEWAY_ID": CLIENT}
+    processes = Processes(folder=rig.folder, environment={**environment, **(settings or {})})
+    try:
+        with psycopg.connect(rig.database_url, autocommit=True) as conn:
+            before = _counts(conn)
+            processes.start("gateway", "-m", "suiden.cli", "gateway")
+            rate = _watch(conn, load, before=before, is_running=lambda: processes.is_running("gateway"))
+    finally:
+        processes.stop()
+    backlog.forget(rig.mqtt_url, client_id=CLIENT)
+    return rate
+
+
+def _watch(
+    conn: psycopg.Connection[Any], load: Load, *, before: tuple[int, int, int], is_running: Callable[[], bool]
+) -> float:
+    wanted = (load.stored, load.duplicates, load.rejected)
+    first: tuple[float, int] | None = None
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        now = _counts(conn)
+        at_s = time.perf_counter()
+        done = tuple(after - earlier for after, earlier in zip(now, before, strict=True))
+        if sum(done) and first is None:
+            first = (at_s, sum(done))
+        if sum(done) >= load.received and first is not None:
+            break
+        if time.monotonic() > deadline_s or not is_running():
+            raise CountsWrong(f"{load.name}: stored, duplicates, rejected are {done}, and {wanted} were sent")
+        time.sleep(POLL_S)
+    if done != wanted:
+        raise CountsWrong(f"{load.name}: stored, duplicates, rejected are {done} in place of {wanted}")
+    stored_share = load.stored / load.received
+    return (load.received - first[1]) * stored_share / (at_s - first[0])
+
+
+def _counts(conn: psycopg.Connection[Any]) -> tuple[int, int, int]:
+    """Tell how many readings were stored, found twice and refused, settled or not."""
+    row = conn.execute(
+        """
+        SELECT coalesce(sum(stored), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
+               coalesce(sum(rejected), 0)::bigint
+        FROM (SELECT stored, duplicates, rejected FROM intake_count
+              UNION ALL SELECT stored, duplicates, rejected FROM intake_pending) AS counted
+        """
+    ).fetchone()
+    assert row is not None, "sums are always there"
+    return row[0], row[1], row[2]
+
+
+def _packed(sizes: Sizes, *, meter_ids: list[int]) -> list[bytes]:
+    """Pack the readings of `batch100` as COPY streams of one commit each."""
+    rows = list(loads.rows(readings=sizes.batched, meters=sizes.meters, meter_ids=meter_ids))
+    parts: list[bytes] = []
+    for start in range(0, len(rows) - ROWS_A_COMMIT + 1, ROWS_A_COMMIT):
+        ids, instants, registers = (
+            np.array(column) for column in zip(*rows[start : start + ROWS_A_COMMIT], strict=True)
+        )
+        columns = Columns(
+            read_at_us=instants,
+            register=registers,
+            flow=np.full(len(ids), loads.FLOW_LH),
+            pressure_kpa=np.full(len(ids), 301.5),
+        )
+        parts.append(HEADER + pack_columns(columns, meter_ids=ids, utility_id=1, batch_id=1) + TRAILER)
+    return parts
