@@ -32,19 +32,22 @@ def of_concentrators(name: str, *, readings: int, meters: int, spoil: "Spoil | N
     groups = meters // METERS_OF_A_CONCENTRATOR
     messages: list[tuple[bytes, bytes]] = []
     stored = duplicates = rejected = 0
+    sent: set[Line] = set()
     for number in range(readings // METERS_OF_A_CONCENTRATOR):
         turn, group = divmod(number, groups)
         first = group * METERS_OF_A_CONCENTRATOR
         said = [(meter, turn) for meter in range(first, first + METERS_OF_A_CONCENTRATOR)]
         lines, kind = spoil(number, said) if spoil else (said, "")
-        repeated = sum(1 for _, at in lines if at != turn)
         payload = _payload(turn + 1, [_reading(meter, at, by=serial(meter)) for meter, at in lines])
         if kind == "malformed":
             payload = payload[:-2] + b"," + payload[-2:]
             rejected += 1
         else:
-            stored += len(lines) - repeated
-            duplicates += repeated
+            new = sum(line not in sent for line in lines) if spoil else len(lines)
+            stored += new
+            duplicates += len(lines) - new
+            if spoil:
+                sent.update(lines)
         messages.append((_topic(concentrator(group)), payload))
     return Load(name, messages, stored=stored, duplicates=duplicates, rejected=rejected)
 

@@ -46,13 +46,19 @@ class Processes:
         self._environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._children[name] = start_child(
             command=[sys.executable, *arguments],
             log_path=self._log_path(name),
             death_signal=signal.SIGTERM,
-            environment=self._environment,
+            environment={**self._environment, **(environment or {})},
         )
+
+    def kill(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process, and wait for its end."""
+        child = self._children.pop(name)
+        child.send_signal(number)
+        child.wait()
 
     def wait_for(self, is_so: Callable[[], bool], *, what: str, timeout_s: float = READY_TIMEOUT_S) -> None:
         """:raises LiveImpossible: if it does not come to that, or a process ends before"""

@@ -1,29 +1,25 @@
 """What intake writes: by COPY, by hand, as history; and what is read of it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from ingest_gateway import operations, queries
-from ingest_gateway.books import read_books
 from ingest_gateway.domain.sorting import Refusal
-from ingest_gateway.domain.suiden_json import decode
-from ingest_gateway.domain.validation import Baseline, Limits
-from ingest_gateway.domain.wire import Telegram, instant_us
-from ingest_gateway.operations.intake import Taken, take_in
+from ingest_gateway.domain.wire import instant_us
+from ingest_gateway.operations.intake import Taken
 from ingest_gateway.store import rejects
 from kernel import clock
 from kernel.database import Scope, enter_scope
 from kernel.period import Period
 from registry.operations import add_login
 from tests import gateway_town as town
+from tests.gateway_intake import Intake, Message
+from tests.gateway_running import UP
 
 pytestmark = pytest.mark.store
 
@@ -41,34 +37,17 @@ def enter(conn: Connection[TupleRow], utility_id: int = 1) -> None:
     enter_scope(conn, scope=Scope(utility_id=utility_id, actor="test", now=town.START))
 
 
-class NoBaselines:
-    """A memory of no registers."""
-
-    def of(self, meter_id: int) -> Baseline | None:  # noqa: ARG002 - a protocol's
-        return None
-
-    def fresh(self, meter_id: int) -> Baseline | None:  # noqa: ARG002 - a protocol's
-        return None
-
-
-def message(*readings: tuple[str, int, int]) -> Telegram:
+def message(*readings: tuple[str, int, int]) -> Message:
     body = ",".join(READING.format(meter, hour, register) for meter, hour, register in readings)
-    return decode(
-        topic="suiden/v1/hinode/C-1/up", payload=b'{"readings":[%s]}' % body.encode(), utility="hinode", sender="C-1"
-    )
+    return Message(UP, b'{"readings":[%s]}' % body.encode())
 
 
-def take(conn: Connection[TupleRow], telegrams: Sequence[Telegram], *, staged: bool) -> Taken:
-    return take_in(
-        conn,
-        book=read_books(conn)[town.CODE],
-        telegrams=telegrams,
-        refusals=[],
-        limits=Limits.at(instant_us(town.START), rate=1.0),
-        baselines=NoBaselines(),
-        staged=staged,
-        now=town.START,
-    )
+def take(conn: Connection[TupleRow], *messages: Message) -> Taken:
+    """Take messages in by the gateway's own way, and settle them; the transaction after it is the test's."""
+    conn.commit()
+    taken = Intake(conn).take(messages)
+    enter(conn)
+    return taken
 
 
 def stored(conn: Connection[TupleRow]) -> list[TupleRow]:
@@ -77,43 +56,43 @@ def stored(conn: Connection[TupleRow]) -> list[TupleRow]:
 
 def test_the_gateways_role_may_do_all_of_it(founded: Connection[TupleRow]) -> None:
     founded.execute("SET ROLE suiden_gateway")
-    first = take(founded, [message(("W-0001", 1, 5))], staged=False)
-    second = take(founded, [message(("W-0001", 1, 5), ("W-0001", 1, 6), ("W-0002", 1, 9))], staged=True)
+    first = take(founded, message(("W-0001", 1, 5)))
+    second = take(founded, message(("W-0001", 1, 5), ("W-0001", 1, 6), ("W-0002", 1, 9)))
+    third = take(founded, message(("W-0001", 1, 5)), message(("W-0001", 0, 4)))
     assert (first.stored, second.stored, second.duplicates, second.rejected) == (1, 1, 1, 1)
+    assert (third.stored, third.duplicates) == (1, 1)
 
 
-def test_copy_refuses_what_is_stored_and_the_stage_sorts_it_out(founded: Connection[TupleRow]) -> None:
-    take(founded, [message(("W-0001", 1, 5))], staged=False)
-    with pytest.raises(errors.UniqueViolation), founded.transaction():
-        take(founded, [message(("W-0001", 1, 5), ("W-0001", 2, 6))], staged=False)
-    again = take(founded, [message(("W-0001", 1, 5), ("W-0001", 2, 6))], staged=True)
+def test_copy_refuses_what_others_stored_and_it_is_sorted_out_one_by_one(founded: Connection[TupleRow]) -> None:
+    intake = Intake(founded)
+    batch = [message(("W-0001", 1, 5), ("W-0001", 2, 6))]
+    prepared = intake.prepare(batch)
+    Intake(founded, worker="another").take([message(("W-0001", 1, 5))])
+    with pytest.raises(errors.UniqueViolation):
+        intake.commit(prepared)
+    founded.rollback()
+    enter(founded)
+    assert [row[2] for row in stored(founded)] == [5]
+    founded.rollback()
+    again = intake.commit_one_by_one(prepared)
     assert (again.received, again.stored, again.duplicates) == (2, 1, 1)
 
 
-entries = st.tuples(st.sampled_from(["W-0001", "W-0002", "E-0001"]), st.integers(0, 2))
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    arrivals=st.lists(st.lists(entries, min_size=1, max_size=4), max_size=6),
-    order=st.randoms(use_true_random=False),
-    staged=st.booleans(),
-)
-def test_any_order_of_arrival_gives_the_same_stored_set(
-    founded: Connection[TupleRow], arrivals: list[list[tuple[str, int]]], order: object, staged: bool
+def test_our_ack_and_the_newest_reading_come_with_the_settlement_and_not_before(
+    founded: Connection[TupleRow],
 ) -> None:
-    messages = [message(*((meter, hour, 100 * hour) for meter, hour in arrival)) for arrival in arrivals]
-    results: list[list[TupleRow]] = []
-    for shuffled in (messages, order.sample(messages, len(messages))):  # type: ignore[attr-defined]
-        with founded.transaction(force_rollback=True):
-            for one in shuffled:
-                taken = take(founded, [one], staged=True)
-                assert taken.received == taken.stored + taken.duplicates + taken.rejected
-            results.append(stored(founded))
-    with founded.transaction(force_rollback=True):
-        take(founded, messages, staged=staged)
-        results.append(stored(founded))
-    assert results[0] == results[1] == results[2]
+    numbered = Message(UP, b'{"seq":1,"boot":"a","readings":[' + READING.format("W-0001", 1, 5).encode() + b"]}")
+    intake = Intake(founded)
+    intake.commit(intake.prepare([numbered]))
+    followed = (
+        "SELECT (SELECT count(*) FROM meter_latest) + (SELECT count(*) FROM sender_sequence), count(*) FROM event"
+    )
+    enter(founded)
+    assert [row[2] for row in stored(founded)] == [5]
+    assert founded.execute(followed.encode()).fetchone() == (0, 0)
+    assert [ack.through for ack in intake.settle().values()] == [1]
+    enter(founded)
+    assert founded.execute(followed.encode()).fetchone() == (2, 1)
 
 
 def reader(conn: Connection[TupleRow]) -> int:
@@ -181,7 +160,7 @@ def test_a_message_from_an_hour_ahead_is_refused_again_where_the_clock_runs_as_o
     founded: Connection[TupleRow],
 ) -> None:
     clock.set_time(founded, utility_now=town.START, rate=1.0, running=True)
-    take(founded, [message(("W-NEW", 1, 5))], staged=False)
+    take(founded, message(("W-NEW", 1, 5)))
     reject_id = queries.rejected_page(founded, utility_id=1, before=None, limit=1)[0].reject_id
     founded.execute("UPDATE meter SET serial = 'W-NEW' WHERE serial = 'W-0002'")
     an_hour_before = datetime(2026, 4, 1, 0, tzinfo=UTC)
@@ -195,7 +174,7 @@ def test_registers_are_the_newest_at_or_before_an_instant_and_say_how_they_were_
     founded: Connection[TupleRow],
 ) -> None:
     login_id = reader(founded)
-    take(founded, [message(("W-0001", 1, 5), ("W-0001", 2, 7), ("W-0002", 0, 3))], staged=False)
+    take(founded, message(("W-0001", 1, 5), ("W-0001", 2, 7), ("W-0002", 0, 3)))
     operations.take_in_entries(founded, utility_id=1, entries=[entry("W-0004", 9)], login_id=login_id, now=town.START)
     ids = {serial: town.meter_id(founded, serial) for serial in ("W-0001", "W-0002", "W-0003", "W-0004")}
     operations.revise_reading(
@@ -227,7 +206,7 @@ def test_registers_are_the_newest_at_or_before_an_instant_and_say_how_they_were_
 def test_the_newest_reading_keeps_what_the_batch_said_before_it(founded: Connection[TupleRow]) -> None:
     said = b"""{"readings":[{"meter":"W-0001","at":"2026-04-01T01:00:00Z","register":7,"battery_pct":80},
                             {"meter":"W-0001","at":"2026-04-01T01:15:00Z","pressure_kpa":300.0}]}"""
-    take(founded, [decode(topic="suiden/v1/hinode/C-1/up", payload=said, utility="hinode", sender="C-1")], staged=False)
+    take(founded, Message(UP, said))
     newest = founded.execute("SELECT register, battery_pct, pressure_kpa FROM meter_latest").fetchall()
     assert newest == [(7, 80, 300.0)]
 
@@ -239,7 +218,7 @@ def test_readings_outside_the_scope_are_refused_and_not_silently_empty(founded: 
 
 
 def test_pages_read_the_newest_readings_a_series_and_whether_data_has_landed(founded: Connection[TupleRow]) -> None:
-    take(founded, [message(("W-0001", 1, 5), ("W-0001", 2, 7), ("E-0001", 1, 3), ("W-9999", 1, 1))], staged=False)
+    take(founded, message(("W-0001", 1, 5), ("W-0001", 2, 7), ("E-0001", 1, 3), ("W-9999", 1, 1)))
     meter_id = town.meter_id(founded, "W-0001")
     founded.execute("SET ROLE suiden_app")
     period = Period(town.START - timedelta(days=1), town.START)
@@ -259,7 +238,7 @@ def test_pages_read_the_newest_readings_a_series_and_whether_data_has_landed(fou
 
 
 def test_a_refused_message_can_be_replayed_once_its_cause_is_gone(founded: Connection[TupleRow]) -> None:
-    take(founded, [message(("W-NEW", 1, 5), ("W-0001", 1, 6))], staged=False)
+    take(founded, message(("W-NEW", 1, 5), ("W-0001", 1, 6)))
     reject_id = queries.rejected_page(founded, utility_id=1, before=None, limit=1)[0].reject_id
     founded.execute("UPDATE meter SET serial = 'W-NEW' WHERE serial = 'W-0002'")
     founded.execute("SET ROLE suiden_app")
@@ -331,7 +310,7 @@ def test_the_web_cannot_store_readings_of_another_utility(founded: Connection[Tu
 
 
 def test_the_web_cannot_read_another_utilitys_readings(founded: Connection[TupleRow]) -> None:
-    take(founded, [message(("W-0001", 1, 5))], staged=False)
+    take(founded, message(("W-0001", 1, 5)))
     founded.execute("SET ROLE suiden_app")
     with pytest.raises(errors.InsufficientPrivilege), founded.transaction():
         founded.execute("SELECT 1 FROM reading")
