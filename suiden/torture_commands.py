@@ -35,6 +35,10 @@ def ingest(
     broker: Annotated[Broker | None, typer.Option(help="none: Mosquitto where it is installed")] = None,
     only: Annotated[str, typer.Option(help="only these faults, with commas between; see --faults")] = "",
     rate: Annotated[float, typer.Option(min=1, help="messages a second of all senders together")] = 60.0,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Mosquitto delivers all by itself: lose nothing before it, send nothing again"),
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="file for every number, as JSON")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="list the faults and end")] = False,
 ) -> None:
@@ -45,6 +49,7 @@ def ingest(
     nothing doubled and no gap hidden.
     """
     from suiden.embedded.broker import find_mosquitto
+    from suiden.errors import NotPossibleHere
     from suiden.torture.ingest import Options, Run
 
     kinds = _chosen(only)
@@ -52,7 +57,11 @@ def ingest(
         _list_faults()
         return
     chosen = broker or (Broker.mosquitto if find_mosquitto() else Broker.embedded)
-    options = Options(cycles=cycles, seed=seed, broker=chosen.value, messages_per_s=rate, kinds=kinds)
+    if chosen is Broker.mosquitto and find_mosquitto() is None:
+        raise NotPossibleHere("Mosquitto is not installed here: apt install mosquitto, or use --broker embedded")
+    if trust and chosen is Broker.embedded:
+        raise NotPossibleHere("the embedded broker forgets what it acknowledged: --trust needs --broker mosquitto")
+    options = Options(cycles=cycles, seed=seed, broker=chosen.value, messages_per_s=rate, kinds=kinds, trusts=trust)
     folder = Path(tempfile.mkdtemp(prefix="suiden-torture-"))
     with _bar(cycles) as bar:
         run = Run(options, folder=folder, say=bar.say, tell=bar.tell)

@@ -49,6 +49,7 @@ class Rig:
         broker: BrokerKind,
         seed: int,
         loss: float,
+        trusts: bool,
         messages_per_s: float,
         say: Callable[[str], None],
     ) -> None:
@@ -62,7 +63,7 @@ class Rig:
         logins = [Login(name=name, password=secrets.token_urlsafe(12)) for name in fleets.meters_by_sender()]
         kind = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
         self.broker = kind(data_dir=folder / "broker", logins=[self._service, *logins])
-        self.fleet = fleets.Fleet(logins=logins, seed=seed, loss=loss, messages_per_s=messages_per_s)
+        self.fleet = fleets.Fleet(logins=logins, seed=seed, loss=loss, trusts=trusts, messages_per_s=messages_per_s)
         self._protocol = "" if broker == "mosquitto" else "?protocol=3.1.1"
         self._lines = Lines()
         self.to_broker = self._lines.lay("gateway to broker")
@@ -99,7 +100,7 @@ class Rig:
     def stop(self) -> None:
         """Stop all of it; what never started is passed over."""
         self.fleet.close()
-        if hasattr(self, "gateway"):
+        if hasattr(self, "gateway") and self.gateway.pid is not None:
             self.gateway.signal(signal.SIGCONT)
             self.gateway.stop()
         self._lines.close()

@@ -70,9 +70,9 @@ class Sender:
     """One sender with its own line to the broker; its methods are called by several threads."""
 
     def __init__(
-        self, *, utility: str, name: str, password: str, serials: Sequence[str], seed: str, loss: float
+        self, *, utility: str, name: str, password: str, serials: Sequence[str], seed: str, loss: float, trusts: bool
     ) -> None:
-        """`loss` is the share of all messages and acks that is lost on the way."""
+        """`loss` is the share of all messages and acks that is lost on the way; who trusts sends nothing again."""
         self.name = name
         self.log = SenderLog(tuple(serials))
         self.counts = Counts()
@@ -84,6 +84,7 @@ class Sender:
         self.forgotten: dict[int, int] = {}  # numbers that it can send no more, with their lines of the log
         self.last_ack: Mapping[str, object] = {}
         self._loss = loss
+        self._trusts = trusts
         self._random = random.Random(seed)
         self._topic = f"suiden/v1/{utility}/{name}"
         self._lock = threading.Lock()
@@ -204,6 +205,8 @@ class Sender:
             kept.missing = False
             is_lost = self._random.random() < self._loss
             payload = self._encode(number, kept.entry)
+            if self._trusts:
+                del self._kept[number]
         self.counts.sent += 1
         if is_lost or not self._client.is_connected():
             self.counts.dropped += 1

@@ -34,6 +34,9 @@ class Totals:
     stored_in_batches: int
     batches: int
     batches_told: int
+    counted_received: int
+    counted_stored: int
+    counted_others: int  # duplicates and rejected
     database_bytes: int
 
 
@@ -109,7 +112,12 @@ def totals(conn: Connection[TupleRow]) -> Totals:
                    (SELECT coalesce(sum(stored), 0)::bigint FROM intake_batch) AS stored_in_batches,
                    (SELECT count(*) FROM intake_batch) AS batches,
                    (SELECT count(*) FROM intake_batch JOIN told USING (batch_id)) AS batches_told,
+                   counted.received AS counted_received, counted.stored AS counted_stored,
+                   counted.others AS counted_others,
                    pg_database_size(current_database()) AS database_bytes
+            FROM (SELECT coalesce(sum(received), 0)::bigint AS received, coalesce(sum(stored), 0)::bigint AS stored,
+                         coalesce(sum(duplicates + rejected), 0)::bigint AS others
+                  FROM intake_count) AS counted
             """
         ).fetchone()
     assert found is not None, "an aggregate gives one row"

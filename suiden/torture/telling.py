@@ -63,9 +63,10 @@ def repeat_command(report: Report) -> str:
     """Give the command that runs the same faults up to the last one again."""
     options = report.options
     only = f" --only {','.join(options.kinds)}" if options.kinds else ""
+    trust = " --trust" if options.trusts else ""
     return (
         f"suiden torture ingest --cycles {max(1, len(report.cycles))} --seed {options.seed} --broker {options.broker}"
-        f" --rate {options.messages_per_s:g}{only}"
+        f" --rate {options.messages_per_s:g}{only}{trust}"
     )
 
 

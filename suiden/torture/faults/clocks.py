@@ -33,6 +33,7 @@ class TimeLeaps(Fault):
     """The utility's clock is set forward for good; the senders' follow later, so that all is late for a while."""
 
     kind = "time_leap"
+    spares_broker = True
 
     def start(self) -> None:
         self._span = timedelta(minutes=self.dice.randint(20, 600))

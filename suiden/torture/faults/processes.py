@@ -10,6 +10,7 @@ class GatewayKilled(Fault):
     """kill -9 of the gateway."""
 
     kind = "gateway_kill"
+    spares_broker = True
 
     def start(self) -> None:
         self.rig.gateway.signal(signal.SIGKILL)
@@ -22,6 +23,7 @@ class GatewayRestarted(Fault):
     """The gateway is asked to stop, as for a new release; it must end by itself, and well."""
 
     kind = "gateway_restart"
+    spares_broker = True
 
     def start(self) -> None:
         code = self.rig.gateway.stop()
@@ -35,6 +37,7 @@ class GatewayPaused(Fault):
     """SIGSTOP of the gateway, as a machine that is moved does to it."""
 
     kind = "gateway_pause"
+    spares_broker = True
 
     def start(self) -> None:
         self.hold_s = self.dice.uniform(0.3, 1.0)
@@ -48,6 +51,7 @@ class PostgresKilled(Fault):
     """kill -9 of the postmaster."""
 
     kind = "postgres_kill"
+    spares_broker = True
     tells = "database"
 
     def start(self) -> None:
@@ -61,6 +65,7 @@ class BackendKilled(Fault):
     """kill -9 of the process of PostgreSQL that stores our readings: the server throws everybody out and recovers."""
 
     kind = "backend_kill"
+    spares_broker = True
 
     def start(self) -> None:
         for pid in self.rig.backends()[:1]:
@@ -74,6 +79,7 @@ class BackendStopped(Fault):
     """SIGSTOP of the processes that serve the gateway: stopped, not dead, and with their locks."""
 
     kind = "backend_stop"
+    spares_broker = True
     tells = "database"
     goes_on = True  # by other processes, where these hold no locks
 
@@ -92,6 +98,7 @@ class PostgresStopped(Fault):
     """SIGSTOP of the postmaster and of all who serve the gateway: nobody new gets in either."""
 
     kind = "postgres_stop"
+    spares_broker = True
     tells = "database"
 
     def start(self) -> None:
@@ -122,6 +129,7 @@ class GatewayAndPostgresKilled(Fault):
     """kill -9 of gateway and PostgreSQL at once; the broker lives on."""
 
     kind = "gateway_postgres_kill"
+    spares_broker = True
 
     def start(self) -> None:
         self.rig.gateway.signal(signal.SIGKILL)
