@@ -18,6 +18,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.decoders import FORMATS, NAMED_IN_TOPIC, Bridges
+from ingest_gateway.queries.homes import home_logins
 from registry import queries as registry
 from suiden.embedded.access import Access, Rule, as_acl, hash_password, is_right_password, read_hashes, rules_of_sender
 from suiden.secret_files import ACCESS_FILE, FILE_MODE, PASSWORD_FILE
@@ -68,6 +69,9 @@ def logins(conn: Connection[TupleRow], *, bridges: Bridges) -> list[BrokerLogin]
             bridged: list[tuple[Access, str]] = [("write", topic) for topic in topics]
             if sender.active and (mine or bridged):
                 found.append(BrokerLogin(utility.code, sender.name, (*mine, *bridged)))
+        for home in home_logins(conn, utility_id=utility.utility_id):
+            read: list[tuple[Access, str]] = [("read", topic) for topic in home.topics]
+            found.append(BrokerLogin(utility.code, home.name, tuple(read), hashed=home.password_hash))
     return found
 
 
