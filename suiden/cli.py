@@ -16,7 +16,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
-from suiden import bench_commands, broker_commands, event_commands, import_commands, settings, torture_commands
+from suiden import (
+    bench_commands,
+    broker_commands,
+    event_commands,
+    home_commands,
+    import_commands,
+    settings,
+    torture_commands,
+)
 from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(event_commands.commands, name="events")
 app.add_typer(import_commands.commands, name="import")
 app.add_typer(broker_commands.commands, name="broker")
+app.add_typer(home_commands.commands, name="home")
 app.add_typer(torture_commands.commands, name="torture")
 app.add_typer(bench_commands.commands, name="bench")
 out = Console()
