@@ -38,7 +38,10 @@ class Landed:
     @property
     def is_silent(self) -> bool:
         """Whether readings should have come and did not, until now."""
-        return self.latest is None or any(gap.state == "open" and gap.before_at is None for gap in self.gaps)
+        newest = self.latest
+        return newest is None or any(
+            gap.state == "open" and gap.before_at is None and gap.after_at >= newest.read_at for gap in self.gaps
+        )
 
 
 def registers_at(

@@ -39,6 +39,26 @@ def touched(
     ).fetchall()
 
 
+def worth_a_look(
+    conn: Connection[TupleRow], *, utility_id: int, limit: int, at: datetime
+) -> list[tuple[int, datetime, datetime]]:
+    """List, as `touched` does, the open gaps that were asked for and are due again, and silences that have ended.
+
+    What follows intake may be far behind it, and what came meanwhile shall not be asked for once more.
+    """
+    return conn.execute(
+        """
+        SELECT g.meter_id, g.after_at, coalesce(g.before_at, greatest(l.read_at, g.after_at))
+        FROM reading_gap g
+        LEFT JOIN meter_latest l ON l.utility_id = g.utility_id AND l.meter_id = g.meter_id
+        WHERE g.utility_id = %(utility_id)s AND g.state = 'open'
+          AND (g.next_ask_at <= %(at)s OR (g.before_at IS NULL AND l.read_at > g.after_at))
+        ORDER BY g.next_ask_at NULLS FIRST, g.meter_id, g.after_at LIMIT %(limit)s
+        """,
+        {"utility_id": utility_id, "limit": limit, "at": at},
+    ).fetchall()
+
+
 def count_again(
     conn: Connection[TupleRow],
     *,
@@ -315,13 +335,14 @@ def open_by_meter(conn: Connection[TupleRow], *, utility_id: int, limit: int) ->
             """
             SELECT g.meter_id, m.serial, m.kind, m.interval_s, coalesce(p.address, '') AS address,
                    coalesce(z.code, '') AS zone_code, coalesce(said.names, '') AS senders, g.gaps, g.missing,
-                   g.first_after_at, g.silent_since, g.asks, g.next_ask_at, c.command_id, c.state AS command_state,
-                   c.queued_at AS asked_at
+                   g.first_after_at, CASE WHEN g.silent_since >= l.read_at THEN g.silent_since END AS silent_since,
+                   g.asks, g.next_ask_at, c.command_id, c.state AS command_state, c.queued_at AS asked_at
             FROM (SELECT meter_id, count(*) AS gaps, sum(missing)::bigint AS missing, min(after_at) AS first_after_at,
                          max(after_at) FILTER (WHERE before_at IS NULL) AS silent_since, max(asks) AS asks,
                          min(next_ask_at) AS next_ask_at
                   FROM reading_gap WHERE utility_id = %(utility_id)s AND state = 'open' GROUP BY meter_id) AS g
             JOIN meter m ON m.utility_id = %(utility_id)s AND m.meter_id = g.meter_id
+            LEFT JOIN meter_latest l ON l.utility_id = m.utility_id AND l.meter_id = m.meter_id
             LEFT JOIN installation i ON i.utility_id = m.utility_id AND i.meter_id = m.meter_id AND upper_inf(i.valid)
             LEFT JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
             LEFT JOIN zone z ON z.utility_id = p.utility_id AND z.zone_id = p.zone_id
@@ -333,7 +354,7 @@ def open_by_meter(conn: Connection[TupleRow], *, utility_id: int, limit: int) ->
                 SELECT o.command_id, o.state, o.queued_at FROM meter_command o
                 WHERE o.utility_id = m.utility_id AND o.meter_id = m.meter_id AND o.command = 'backfill'
                 ORDER BY o.command_id DESC LIMIT 1) AS c ON true
-            ORDER BY g.silent_since IS NULL, g.missing DESC, m.serial LIMIT %(limit)s
+            ORDER BY coalesce(g.silent_since < l.read_at, true), g.missing DESC, m.serial LIMIT %(limit)s
             """,
             {"utility_id": utility_id, "limit": limit},
         ).fetchall()
