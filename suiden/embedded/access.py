@@ -42,7 +42,7 @@ class Rule:
 
 
 SENDER_RULES = (
-    Rule("write", "suiden/v1/+/%u/up"),
+    Rule("write", "suiden/v1/+/%u/up/#"),  # and the topics below it, of the other formats
     Rule("read", "suiden/v1/+/%u/ack"),
     Rule("read", "suiden/v1/+/%u/down"),
 )
@@ -90,7 +90,7 @@ def write_files(*, logins: Sequence[Login], rules: Sequence[Rule], password_file
 
 
 def rules_of_sender(*, utility: str, name: str) -> tuple[Rule, ...]:
-    """Give a sender its own three topics of its own utility."""
+    """Give a sender its own topics of its own utility."""
     return tuple(
         Rule(rule.access, rule.topic.replace("+", utility, 1).replace("%u", name), only_for=name)
         for rule in SENDER_RULES
