@@ -150,7 +150,7 @@ def _list_faults() -> None:
     from suiden.torture.faults import KINDS
 
     for name, kind in KINDS.items():
-        out.print(f"[bold]{name:<22}[/] {(kind.__doc__ or '').strip()}", highlight=False)
+        out.print(f"[bold]{name:<22}[/] {(kind.__doc__ or '').strip()}", highlight=False, soft_wrap=True)
 
 
 def _say_what_is_left_out(run: "Run") -> None:

@@ -1,5 +1,6 @@
 """The run: one fault after the other under load, and after each one the store compared with the meters' logs."""
 
+import itertools
 import os
 import random
 import time
@@ -83,13 +84,18 @@ class Report:
 
 
 def order_of_faults(*, kinds: Sequence[str], cycles: int, seed: int) -> list[str]:
-    """Deal the kinds like cards: in random order by the seed, each once before any comes again."""
+    """Deal the kinds like cards, in random order by the seed: the short ones in every deck, the long in every other."""
     dice = random.Random(f"order {seed}")
+    long = [kind for kind in kinds if KINDS[kind].is_long]
+    short = [kind for kind in kinds if kind not in long]
+    dice.shuffle(long)
     dealt: list[str] = []
-    while len(dealt) < cycles:
-        deck = list(kinds)
-        dice.shuffle(deck)
-        dealt += deck
+    for deck in itertools.count():
+        if len(dealt) >= cycles:
+            break
+        cards = short + (long[deck % 2 :: 2] or ([] if short else long))
+        dice.shuffle(cards)
+        dealt += cards
     return dealt[:cycles]
 
 

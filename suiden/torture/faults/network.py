@@ -94,6 +94,7 @@ class BrokerLineSilent(_ToBroker, _LineSilent):
     """Nothing passes between gateway and broker, and nobody closes the connection."""
 
     kind = "broker_line_silent"
+    is_long = True
     spares_broker = True
     tells = "broker"
 
@@ -117,6 +118,7 @@ class DatabaseLineSilent(_ToDatabase, _LineSilent):
     """Nothing passes between gateway and database, and nobody closes the connection."""
 
     kind = "database_line_silent"
+    is_long = True
     spares_broker = True
     tells = "database"
 

@@ -79,6 +79,7 @@ class BackendStopped(Fault):
     """SIGSTOP of the processes that serve the gateway: stopped, not dead, and with their locks."""
 
     kind = "backend_stop"
+    is_long = True
     spares_broker = True
     tells = "database"
     goes_on = True  # by other processes, where these hold no locks
@@ -98,6 +99,7 @@ class PostgresStopped(Fault):
     """SIGSTOP of the postmaster and of all who serve the gateway: nobody new gets in either."""
 
     kind = "postgres_stop"
+    is_long = True
     spares_broker = True
     tells = "database"
 

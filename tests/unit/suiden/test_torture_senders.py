@@ -70,14 +70,24 @@ def test_no_two_lines_of_a_log_have_the_same_instant_whatever_the_clock_does(tic
     assert len(set(one.log.instants_us)) == one.entries
 
 
-@given(st.integers(0, 2**32), st.integers(1, 100))
-def test_a_seed_repeats_the_order_of_faults_and_each_comes_once_before_any_comes_again(seed: int, cycles: int) -> None:
-    kinds = list(KINDS)
+SHORT = [name for name, kind in KINDS.items() if not kind.is_long]
+LONG = [name for name, kind in KINDS.items() if kind.is_long]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 100), st.lists(st.sampled_from(list(KINDS)), min_size=1, unique=True))
+def test_a_seed_repeats_the_order_of_faults(seed: int, cycles: int, kinds: list[str]) -> None:
     order = order_of_faults(kinds=kinds, cycles=cycles, seed=seed)
     assert order == order_of_faults(kinds=kinds, cycles=cycles, seed=seed)
     assert len(order) == cycles
-    for start in range(0, cycles, len(kinds)):
-        assert max(Counter(order[start : start + len(kinds)]).values()) == 1
+    assert set(order) <= set(kinds)
+
+
+@given(st.integers(0, 2**32))
+def test_each_short_fault_comes_once_in_a_deck_and_each_long_one_in_every_other(seed: int) -> None:
+    deck = len(SHORT) + len(LONG) // 2
+    order = order_of_faults(kinds=list(KINDS), cycles=2 * deck, seed=seed)
+    assert Counter(order) == Counter(2 * SHORT + LONG)
+    assert set(SHORT) <= set(order[:deck])
 
 
 def test_another_seed_is_another_order() -> None:
