@@ -30,8 +30,9 @@ CLOCK_WAIT_S = 1.0
 def serve(settings: WebSettings) -> None:
     """Serve pages until SIGINT or SIGTERM; live streams are closed first."""
     from customer_app.app import create_app
-    from customer_app.server import Server
+    from customer_app.server import Server, allow_many_connections
 
+    allow_many_connections()
     pool = open_pool(settings.database_url, role="suiden_app", process="web", max_size=16)
     app = create_app(settings, pool=pool, clock=UtilityClock(pool), metrics=Metrics())
     Server(app, host=settings.host, port=settings.port).run()
