@@ -22,6 +22,7 @@ from suiden import (
     event_commands,
     home_commands,
     import_commands,
+    rejects_commands,
     settings,
     torture_commands,
 )
@@ -40,6 +41,7 @@ simulate = typer.Typer(no_args_is_help=True, help="The living town: run it, or t
 app.add_typer(simulate, name="simulate")
 app.add_typer(event_commands.commands, name="events")
 app.add_typer(import_commands.commands, name="import")
+app.add_typer(rejects_commands.commands, name="rejects")
 app.add_typer(broker_commands.commands, name="broker")
 app.add_typer(home_commands.commands, name="home")
 app.add_typer(torture_commands.commands, name="torture")
