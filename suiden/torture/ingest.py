@@ -19,7 +19,7 @@ from suiden.torture.rig import BrokerKind, Rig, Stuck
 LOSS = 0.05
 LOAD_WITHIN_S = 30.0
 TOLD_WITHIN_S = 15.0
-WHOLE_WITHIN_S = 45.0
+WHOLE_WITHIN_S = 60.0
 SETTLED_WITHIN_S = 8.0
 EVERYTHING_EACH = 25  # cycles
 
