@@ -73,6 +73,7 @@ def run_live(
             serials=[rigs.serial(number) for number in range(count)],
             rate_per_s=rate_per_s,
             count=int(rate_per_s * (warm_s + duration_s)),
+            begun_file=str(folder / "begun"),
             times_file=str(folder / "times"),
         )
         run = _publish(processes, plan, folder=folder, gateway_port=gateway_port, warm_s=warm_s)
@@ -103,6 +104,7 @@ def _open_screens(
 def _publish(processes: Processes, plan: publishing.Plan, *, folder: Path, gateway_port: int, warm_s: float) -> Run:
     plan.write(folder / "publisher.json")
     processes.start("publisher", "-m", "suiden.bench.live.publisher", str(folder / "publisher.json"))
+    processes.wait_for(Path(plan.begun_file).exists, what="nothing was published")
     time.sleep(warm_s)
     before = processes.snapshot(gateway_port=gateway_port)
     time.sleep(plan.count / plan.rate_per_s - warm_s)
@@ -146,7 +148,7 @@ def _figures(run: Run, *, viewers: int, consoles: int, load_before: float) -> Li
     published_s = (run.times_ms[-1] - run.times_ms[run.first]) / 1000
     return LiveFigures(
         load=LOAD,
-        readings_per_s=round(len(numbers) / max(published_s, 0.001), 1),
+        readings_per_s=round(float(len(numbers) / max(published_s, 0.001)), 1),
         commit_ms_p50=of_histogram(run.before.waits, run.after.waits, percent=50),
         commit_ms_p95=of_histogram(run.before.waits, run.after.waits, percent=95),
         screen_ms_p50=percentile(on_screen.after_ms, 50),
@@ -155,7 +157,7 @@ def _figures(run: Run, *, viewers: int, consoles: int, load_before: float) -> Li
         never_shown=on_screen.never,
         console_ms_p50=percentile(console_ms, 50),
         console_ms_p99=percentile(console_ms, 99),
-        console_refreshes_per_s=round(len(console_ms) / (published_s + AFTERWARDS_S), 2),
+        console_refreshes_per_s=round(float(len(console_ms) / (published_s + AFTERWARDS_S)), 2),
         viewers=viewers,
         consoles=consoles,
         meters=len(run.plan.serials),
