@@ -98,10 +98,12 @@ def rules_of_sender(*, utility: str, name: str) -> tuple[Rule, ...]:
 
 
 def as_acl(rules: Sequence[Rule]) -> str:
-    """Write rules that each belong to one login, in the order given, as Mosquitto reads them."""
-    lines: list[str] = []
+    """Write rules as Mosquitto reads them: those for every login, then those of one login each, in the order given."""
+    lines = [f"pattern {rule.access} {rule.topic}" for rule in rules if rule.only_for is None]
     user: str | None = None
     for rule in rules:
+        if rule.only_for is None:
+            continue
         if rule.only_for != user:
             user = rule.only_for
             lines += ["", f"user {user}"]
