@@ -253,6 +253,15 @@ def swell(transformer: Transformer) -> None:
     _throw(kind="swell", place=transformer)
 
 
+@simulate.command()
+def mute(
+    sender: Annotated[str, typer.Argument(help="a meter or concentrator, such as W-0001 or C-02")],
+    hours: Annotated[float, typer.Option(min=1, help="hours of utility time that its radio is dead")] = 12.0,
+) -> None:
+    """Let what a sender of the running town says be lost: a gap, which the gateway asks to be filled."""
+    _throw(kind="mute", place=sender, size=hours)
+
+
 def _admin_password(given: str, *, file: Path | None) -> str:
     """Take the password from where it was given, and ask for it where it was not."""
     from suiden.errors import NotPossibleHere
@@ -270,10 +279,10 @@ def _admin_password(given: str, *, file: Path | None) -> str:
         ) from error
 
 
-def _throw(*, kind: "FaultKind", place: str) -> None:
+def _throw(*, kind: "FaultKind", place: str, size: float | None = None) -> None:
     from suiden import workers
 
-    out.print(workers.throw_fault(kind=kind, place=place))
+    out.print(workers.throw_fault(kind=kind, place=place, size=size))
 
 
 @contextmanager
