@@ -35,6 +35,7 @@ def ingest(
     broker: Annotated[Broker | None, typer.Option(help="none: Mosquitto where it is installed")] = None,
     only: Annotated[str, typer.Option(help="only these faults, with commas between; see --faults")] = "",
     rate: Annotated[float, typer.Option(min=1, help="messages a second of all senders together")] = 60.0,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="gateways that share the messages; needs Mosquitto")] = 1,
     trust: Annotated[
         bool,
         typer.Option("--trust", help="Mosquitto delivers all by itself: lose nothing before it, send nothing again"),
@@ -59,9 +60,17 @@ def ingest(
     chosen = broker or (Broker.mosquitto if find_mosquitto() else Broker.embedded)
     if chosen is Broker.mosquitto and find_mosquitto() is None:
         raise NotPossibleHere("Mosquitto is not installed here: apt install mosquitto, or use --broker embedded")
-    if trust and chosen is Broker.embedded:
-        raise NotPossibleHere("the embedded broker forgets what it acknowledged: --trust needs --broker mosquitto")
-    options = Options(cycles=cycles, seed=seed, broker=chosen.value, messages_per_s=rate, kinds=kinds, trusts=trust)
+    if (trust or workers > 1) and chosen is Broker.embedded:
+        raise NotPossibleHere("the embedded broker keeps no word and deals no shares: this needs --broker mosquitto")
+    options = Options(
+        cycles=cycles,
+        seed=seed,
+        broker=chosen.value,
+        messages_per_s=rate,
+        kinds=kinds,
+        workers=workers,
+        trusts=trust,
+    )
     folder = Path(tempfile.mkdtemp(prefix="suiden-torture-"))
     with _bar(cycles) as bar:
         run = Run(options, folder=folder, say=bar.say, tell=bar.tell)

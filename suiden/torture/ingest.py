@@ -33,6 +33,7 @@ class Options:
     broker: BrokerKind
     messages_per_s: float
     kinds: tuple[str, ...] | None = None
+    workers: int = 1
     trusts: bool = False  # nothing gets lost before the broker, and the senders send nothing again
 
 
@@ -116,6 +117,7 @@ class Run:
             loss=0.0 if options.trusts else LOSS,
             trusts=options.trusts,
             messages_per_s=options.messages_per_s,
+            workers=options.workers,
             say=say,
         )
         possible = [name for name, kind in KINDS.items() if kind.spares_broker or not options.trusts]
@@ -158,7 +160,7 @@ class Run:
         cycle.took_s = time.monotonic() - began_s
         cycle.messages = self.rig.fleet.messages - before
         cycle.sent_again = self.rig.fleet.counts().sent_again - before_again
-        cycle.gateway_bytes = self.rig.gateway.memory_bytes()
+        cycle.gateway_bytes = max(gateway.memory_bytes() for gateway in self.rig.gateways)
         cycle.own_bytes = memory_bytes(os.getpid())
         if cycle.problems:
             from suiden.torture.diagnosis import diagnose  # only then
@@ -200,15 +202,11 @@ class Run:
         return took_s if self._is_told(fault.tells) else None
 
     def _is_told(self, part: str) -> bool:
-        """Whether the gateway says that it cannot work and names the part; that it lives must stay true."""
-        ready, alive = self.rig.gateway.ask("/readyz"), self.rig.gateway.ask("/healthz")
-        return (
-            ready is not None
-            and ready.status == 503
-            and part in ready.text
-            and alive is not None
-            and alive.status == 200
-            and part in alive.text
+        """Whether every gateway says that it cannot work and names the part; that it lives must stay true."""
+        return all(
+            (answer := gateway.ask(path)) is not None and answer.status == status and part in answer.text
+            for gateway in self.rig.gateways
+            for path, status in (("/readyz", 503), ("/healthz", 200))
         )
 
     def _compare(self, *, everything: bool, cycle: Cycle) -> list[str]:
@@ -227,11 +225,12 @@ class Run:
     def _unlike_sums(self) -> list[str]:
         """Check that received = stored + duplicate + rejected, and that the gateway calls itself ready."""
         found: list[str] = []
-        outcomes = self.rig.gateway.outcomes()
-        if outcomes is None:
-            found.append("the gateway does not answer on /metrics")
-        elif outcomes["received"] != outcomes["stored"] + outcomes["duplicate"] + outcomes["rejected"]:
-            found.append(f"received is not stored + duplicate + rejected: {dict(outcomes)}")
+        for gateway in self.rig.gateways:
+            outcomes = gateway.outcomes()
+            if outcomes is None:
+                found.append("a gateway does not answer on /metrics")
+            elif outcomes["received"] != outcomes["stored"] + outcomes["duplicate"] + outcomes["rejected"]:
+                found.append(f"received is not stored + duplicate + rejected: {dict(outcomes)}")
         if not self.rig.is_ready():
             found.append("the gateway does not call itself ready")
         return found
@@ -244,4 +243,4 @@ class Run:
         report.readings = report.cycles[-1].readings if report.cycles else 0
         report.refused = self._comparison.refused_readings
         report.gaps_shown = self._comparison.gaps_shown
-        report.gateway_starts = self.rig.gateway.starts
+        report.gateway_starts = sum(gateway.starts for gateway in self.rig.gateways)

@@ -13,10 +13,11 @@ class GatewayKilled(Fault):
     spares_broker = True
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self._gateway = self.dice.choice(self.rig.gateways)
+        self._gateway.signal(signal.SIGKILL)
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self._gateway.start()
 
 
 class GatewayRestarted(Fault):
@@ -26,11 +27,12 @@ class GatewayRestarted(Fault):
     spares_broker = True
 
     def start(self) -> None:
-        code = self.rig.gateway.stop()
+        self._gateway = self.dice.choice(self.rig.gateways)
+        code = self._gateway.stop()
         assert code == 0, f"a gateway that was asked to stop ended with {code}"
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self._gateway.start()
 
 
 class GatewayPaused(Fault):
@@ -40,11 +42,12 @@ class GatewayPaused(Fault):
     spares_broker = True
 
     def start(self) -> None:
+        self._gateway = self.dice.choice(self.rig.gateways)
         self.hold_s = self.dice.uniform(0.3, 1.0)
-        self.rig.gateway.signal(signal.SIGSTOP)
+        self._gateway.signal(signal.SIGSTOP)
 
     def heal(self) -> None:
-        self.rig.gateway.signal(signal.SIGCONT)
+        self._gateway.signal(signal.SIGCONT)
 
 
 class PostgresKilled(Fault):
@@ -134,11 +137,11 @@ class GatewayAndPostgresKilled(Fault):
     spares_broker = True
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_gateways()
         self.rig.kill_postgres()
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self.rig.start_gateways()
         self.rig.start_postgres()
 
 
@@ -148,7 +151,7 @@ class PowerLost(Fault):
     kind = "all_kill"
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_gateways()
         self.rig.kill_postgres()
         self.rig.kill_broker()
 
@@ -156,7 +159,7 @@ class PowerLost(Fault):
         starts = [
             ("PostgreSQL", self.rig.start_postgres),
             ("broker", self.rig.start_broker),
-            ("gateway", self.rig.gateway.start),
+            ("gateway", self.rig.start_gateways),
         ]
         self.dice.shuffle(starts)
         self.detail = "back: " + ", ".join(name for name, _ in starts)
