@@ -184,8 +184,11 @@ def find(
     return found.rowcount
 
 
-def note_silence(conn: Connection[TupleRow], *, utility_id: int, slack: timedelta, at: datetime) -> int:
-    """Note for installed meters that have a line to us and are silent that readings are missing from here on."""
+def note_silence(conn: Connection[TupleRow], *, utility_id: int, slack: timedelta, limit: int, at: datetime) -> int:
+    """Note for installed meters that have a line to us and are silent that readings are missing from here on.
+
+    At most `limit` at once; the rest are found the next time.
+    """
     found = conn.execute(
         """
         INSERT INTO reading_gap (utility_id, meter_id, after_at, expected, missing, found_at)
@@ -202,10 +205,10 @@ def note_silence(conn: Connection[TupleRow], *, utility_id: int, slack: timedelt
           AND NOT EXISTS (SELECT FROM reading_gap g
                           WHERE g.utility_id = l.utility_id AND g.meter_id = l.meter_id AND g.before_at IS NULL
                             AND g.after_at = l.read_at)
-        ORDER BY l.meter_id
+        ORDER BY l.meter_id LIMIT %(limit)s
         ON CONFLICT DO NOTHING
         """,
-        {"utility_id": utility_id, "intervals": SILENT_INTERVALS, "slack": slack, "at": at},
+        {"utility_id": utility_id, "intervals": SILENT_INTERVALS, "slack": slack, "limit": limit, "at": at},
     )
     return found.rowcount
 

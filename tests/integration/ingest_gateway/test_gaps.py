@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -274,6 +275,18 @@ def test_what_came_while_the_rollups_are_behind_is_not_asked_for_again(founded: 
     assert found(founded, "W-0001")[0] == (0, 6, 0, 6, "filled")
     ask(founded, NOON + QUARTER * 9)
     assert found(founded, "W-SELF")[0] == (0, 4, 0, 3, "filled")
+
+
+def test_two_gateways_do_not_ask_both(founded: Connection[TupleRow]) -> None:
+    come(founded, "W-SELF", [0, 4], at=NOON)
+    founded.commit()
+    with psycopg.connect(founded.info.dsn, password=founded.info.password) as other:
+        enter(other, 1)
+        enter(founded, 1)
+        assert ask(founded, NOON + QUARTER * 5) == 1
+        assert ask(other, NOON + QUARTER * 5) == 0
+        founded.commit()
+        assert ask(other, NOON + QUARTER * 5) == 0
 
 
 def test_days_of_the_past_that_change_are_told_and_today_is_not(founded: Connection[TupleRow]) -> None:
