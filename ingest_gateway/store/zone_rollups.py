@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
@@ -83,8 +84,15 @@ def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
     return row[0]
 
 
-def hours(conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_id: int | None) -> list[ZoneHour]:
-    """List the hours that begin in the period, of one zone or of all."""
+def hours(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    period: Period,
+    zone_id: int | None,
+    telling: Literal["pressure", "voltage"] | None = None,
+) -> list[ZoneHour]:
+    """List the hours that begin in the period, of one zone or of all; those alone that tell pressure, or voltage."""
     with conn.cursor(row_factory=class_row(ZoneHour)) as cursor:
         return cursor.execute(
             """
@@ -93,8 +101,16 @@ def hours(conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_i
             FROM zone_hour
             WHERE utility_id = %(utility_id)s AND hour >= %(start)s AND hour < %(end)s
               AND (%(zone_id)s::bigint IS NULL OR zone_id = %(zone_id)s)
+              AND (%(telling)s::text IS NULL
+                   OR CASE %(telling)s WHEN 'pressure' THEN pressure_mean_kpa ELSE voltage_mean_v END IS NOT NULL)
             ORDER BY zone_id, hour, unit, nominal_v
             """,
-            {"utility_id": utility_id, "start": period.start, "end": period.end, "zone_id": zone_id},
+            {
+                "utility_id": utility_id,
+                "start": period.start,
+                "end": period.end,
+                "zone_id": zone_id,
+                "telling": telling,
+            },
             prepare=False,  # one zone and all zones are sought by different keys
         ).fetchall()

@@ -102,6 +102,16 @@ def table_sizes(conn: Connection[TupleRow], tables: list[str]) -> list[TableSize
     return sizes
 
 
+def compress(conn: Connection[TupleRow]) -> int:
+    """Compress every chunk of the readings, where the licence allows; return their bytes after it, with indexes."""
+    conn.execute("SELECT count(compress_chunk(chunk)) FROM show_chunks('reading') AS chunk")
+    row = conn.execute(
+        "SELECT sum(after_compression_total_bytes)::bigint FROM hypertable_compression_stats('reading')"
+    ).fetchone()
+    assert row is not None, "an aggregate gives a row"
+    return row[0]
+
+
 def copy_readings(conn: Connection[TupleRow], rows: bytes) -> None:
     """Store packed readings by binary COPY, as the gateway does."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
