@@ -22,6 +22,7 @@ class Meters:
         self.asked: list[list[int]] = []
         self.written = 0
         self.is_away = False
+        self.unwritable = 0
 
     def count_on(self, meter_id: int) -> None:
         before = self.readings[meter_id]
@@ -36,6 +37,8 @@ class Meters:
 
     def write(self, reading: NewestReading, meter: ShownMeter, locale: str) -> bytes:
         self.written += 1
+        if reading.meter_id == self.unwritable:
+            raise ValueError("no words for it")
         assert reading.meter_id == meter.meter_id
         return f"{locale} {meter.meter_id} {reading.read_at:%S}".encode()
 
@@ -121,6 +124,17 @@ def test_who_comes_later_is_sent_what_the_others_have() -> None:
         feed.join(second)
         await feed.look()
         assert (taken(first), taken(second)) == ([], [b"en 1 00"])
+
+    run_apart(run)
+
+
+def test_a_reading_that_cannot_be_written_keeps_none_of_the_others_back() -> None:
+    async def run() -> None:
+        meters, ill, well = Meters(2), viewer(1), viewer(2)
+        meters.unwritable = 1
+        feed = feed_of(meters, ill, well)
+        await feed.look()
+        assert (taken(ill), taken(well)) == ([], [b"en 2 00"])
 
     run_apart(run)
 
