@@ -105,7 +105,7 @@ def jobs(office: Office) -> list[Job]:
         _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
-        _job("ingest.forget-rejected", "*/15 * * * *", lambda _: forget_rejected(office)),
+        _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
         _job("ingest.forget-gaps", "25 4 * * *", lambda _: forget_gaps(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
