@@ -156,6 +156,10 @@ class Hub:
                 if woken is None or (viewer.utility_id, want) in woken:
                     viewer.wake(topics)
 
+    def has_told(self, viewer: Viewer) -> bool:
+        """Tell whether a viewer has heard of all that changed so far."""
+        return not (viewer.due or viewer.is_ended or self._pace.owes(viewer) or self._slow_pace.owes(viewer))
+
     def leave(self, viewer: Viewer) -> None:
         self._all.discard(viewer)
         self._pace.forget(viewer)
@@ -250,6 +254,8 @@ async def stream(
                 yield b"".join(parts)
             elif not is_woken and not viewer.due:
                 yield KEEPALIVE_COMMENT
+        if hub.has_told(viewer):  # the browser says this mark when it asks again, and nothing is told twice
+            yield f"id: {hub.mark()}\n\n".encode()
     finally:
         hub.leave(viewer)
 

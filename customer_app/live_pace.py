@@ -37,6 +37,9 @@ class Pace:
         if self._timer is None:
             self._tell_next()
 
+    def owes(self, viewer: Viewer) -> bool:
+        return viewer in self._waiting
+
     def forget(self, viewer: Viewer) -> None:
         self._waiting.pop(viewer, None)
 
