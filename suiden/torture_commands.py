@@ -91,6 +91,9 @@ def decoders(
         list[str] | None, typer.Option(help="a format; may be repeated. None: all of them")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="file for every number, as JSON")] = None,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="led by what the code has not run yet; needs atheris, slower")
+    ] = False,
 ) -> None:
     """Give each decoder messages of real devices, changed at random; a telegram or a reason must come out, at once.
 
@@ -99,6 +102,7 @@ def decoders(
     """
     from suiden.torture import decoder_telling
     from suiden.torture import decoders as torture
+    from suiden.torture import guided as led
 
     names = decoder_telling.chosen(format)
     outcomes: list[Outcome] = []
@@ -106,8 +110,11 @@ def decoders(
         for name in names:
             bar.say(name)
             done = len(outcomes) * inputs
+            bar.at(done)
             outcomes.append(
-                torture.torture(name, inputs=inputs, seed=seed, progress=lambda now, done=done: bar.at(done + now))
+                led.torture(name, inputs=inputs, seed=seed)
+                if guided
+                else torture.torture(name, inputs=inputs, seed=seed, progress=lambda now, done=done: bar.at(done + now))
             )
     if not decoder_telling.conclude(outcomes, seed=seed, report=report, console=out):
         sys.exit(1)
