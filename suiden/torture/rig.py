@@ -154,7 +154,7 @@ class Rig:
         self.wait_for(lambda: self.broker.pid is None, within_s=5, what="the broker is dead")
 
     def backends(self) -> list[int]:
-        """List the processes of PostgreSQL that serve the gateway, the busiest first."""
+        """List the processes of PostgreSQL that serve the gateway."""
         with store.connect(self.database_url) as conn:
             return store.backends_of_gateway(conn)
 

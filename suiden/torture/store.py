@@ -75,11 +75,10 @@ def set_clock(conn: Connection[TupleRow], *, at: datetime) -> None:
 
 
 def backends_of_gateway(conn: Connection[TupleRow]) -> list[int]:
-    """List the server's processes that serve the gateway, those in a transaction first."""
+    """List the server's processes that serve the gateway."""
     rows = conn.execute(
         """
-        SELECT pid FROM pg_stat_activity WHERE application_name = 'suiden gateway'
-        ORDER BY xact_start IS NULL, backend_xid IS NULL, pid
+        SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'suiden gateway%' ORDER BY pid
         """
     ).fetchall()
     return [pid for (pid,) in rows]

@@ -65,21 +65,20 @@ class PostgresKilled(Fault):
 
 
 class BackendKilled(Fault):
-    """kill -9 of the process of PostgreSQL that stores our readings: the server throws everybody out and recovers."""
+    """kill -9 of one of the server processes of the gateway: the server throws everybody out and recovers."""
 
     kind = "backend_kill"
     spares_broker = True
 
     def start(self) -> None:
-        for pid in self.rig.backends()[:1]:
-            kill(pid, signal.SIGKILL)
+        kill(self.dice.choice(self.rig.backends() or [None]), signal.SIGKILL)
 
     def heal(self) -> None:
         """The server does it by itself."""
 
 
 class BackendStopped(Fault):
-    """SIGSTOP of the processes that serve the gateway: stopped, not dead, and with their locks."""
+    """SIGSTOP of some of the server processes of the gateway, or all: stopped, not dead, and with their locks."""
 
     kind = "backend_stop"
     is_long = True
@@ -88,8 +87,9 @@ class BackendStopped(Fault):
     goes_on = True  # by other processes, where these hold no locks
 
     def start(self) -> None:
-        self._pids = self.rig.backends()
-        self.detail = f"{len(self._pids)} processes"
+        serving = self.rig.backends()
+        self._pids = self.dice.sample(serving, self.dice.randint(min(1, len(serving)), len(serving)))
+        self.detail = f"{len(self._pids)} of {len(serving)} processes"
         for pid in self._pids:
             kill(pid, signal.SIGSTOP)
 
