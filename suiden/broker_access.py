@@ -183,9 +183,14 @@ def _rules(service: str, taken: Sequence[BrokerLogin], *, by_pattern: bool) -> l
     theirs = [Rule(access, topic, only_for=one.name) for one in taken for access, topic in one.rules]
     if not by_pattern:
         return [*ours, *theirs]
-    named = [rule for rule in theirs if rule.only_for in rule.topic.split("/")]
-    patterns = {Rule(rule.access, _pattern(rule)): None for rule in named}
-    return [*patterns, *ours, *(rule for rule in theirs if rule not in set(named))]
+    patterns: dict[Rule, None] = {}
+    for rule in theirs:
+        pattern = _pattern(rule)
+        if pattern == rule.topic:
+            ours.append(rule)
+        else:
+            patterns[Rule(rule.access, pattern)] = None
+    return [*patterns, *ours]
 
 
 def _pattern(rule: Rule) -> str:
