@@ -61,10 +61,14 @@ def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
             JOIN meter AS m ON m.utility_id = %(utility_id)s AND m.meter_id = h.meter_id
             GROUP BY due.zone_id, due.hour, m.unit, coalesce(m.nominal_v, 0)
         ), gone AS (
-            DELETE FROM zone_hour AS z USING due
-            WHERE z.utility_id = %(utility_id)s AND z.zone_id = due.zone_id AND z.hour = due.hour
-                AND NOT EXISTS (SELECT FROM made AS n WHERE n.zone_id = z.zone_id AND n.hour = z.hour
-                    AND n.unit = z.unit AND n.nominal_v = z.nominal_v)
+            DELETE FROM zone_hour WHERE ctid = ANY (ARRAY(
+                SELECT z.place FROM due
+                CROSS JOIN LATERAL (
+                    SELECT *, ctid AS place FROM zone_hour AS z
+                    WHERE z.utility_id = %(utility_id)s AND z.zone_id = due.zone_id AND z.hour = due.hour OFFSET 0
+                ) AS z
+                WHERE (z.zone_id, z.hour, z.unit, z.nominal_v)
+                    NOT IN (SELECT zone_id, hour, unit, nominal_v FROM made)))
         ), written AS (
             INSERT INTO zone_hour (utility_id, zone_id, hour, unit, nominal_v, meters, readings, used, flow,
                 pressure_meters, pressure_min_kpa, pressure_mean_kpa, voltage_min_v, voltage_mean_v, voltage_max_v)
