@@ -87,6 +87,7 @@ def ask_for_backfill(
     if stale:
         gaps.count_again(conn, utility_id=utility_id, gaps=stale, at=at)
     gaps.note_silence(conn, utility_id=utility_id, slack=slack, limit=SILENT_AT_ONCE, at=at)
+    gaps.end_with_installation(conn, utility_id=utility_id, at=at)
     gaps.give_up(conn, utility_id=utility_id, oldest=at - limits.kept, most_denials=MOST_DENIALS, at=at)
     is_open = gap_asks.open_by_sender(conn, utility_id=utility_id)
     found = gap_asks.candidates(

@@ -52,7 +52,7 @@ def bills_touched(
     first: datetime,
     last: datetime,
 ) -> list[StandingBill]:
-    """List the standing bills of the meters' points that begin or end after `first` and up to `last`, by point and time.
+    """List the meters' points' standing bills that begin or end after `first` and up to `last`, by point and time.
 
     A reading inside a billed time changes no bill: only the registers at its ends count.
     """

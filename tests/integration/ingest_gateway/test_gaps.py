@@ -277,6 +277,21 @@ def test_what_came_while_the_rollups_are_behind_is_not_asked_for_again(founded: 
     assert found(founded, "W-SELF")[0] == (0, 4, 0, 3, "filled")
 
 
+@pytest.mark.parametrize(("removed_slot", "ended"), [(1, (0, 1, 1, 1, "lost")), (0.1, (0, 0.1, 0, 1, "filled"))])
+def test_the_silence_of_a_meter_that_was_taken_down_ends(
+    founded: Connection[TupleRow], removed_slot: float, ended: tuple[float, float, int, int, str]
+) -> None:
+    come(founded, "W-SELF", [0])
+    ask(founded, NOON + QUARTER * 6)
+    founded.execute(
+        "UPDATE installation SET valid = tstzrange(lower(valid), %s)"
+        " WHERE meter_id = (SELECT meter_id FROM meter WHERE serial = 'W-SELF')",
+        [NOON + QUARTER * removed_slot],
+    )
+    assert ask(founded, NOON + QUARTER * 9) == 0
+    assert found(founded, "W-SELF") == [ended]
+
+
 def test_two_gateways_do_not_ask_both(founded: Connection[TupleRow]) -> None:
     come(founded, "W-SELF", [0, 4], at=NOON)
     founded.commit()
