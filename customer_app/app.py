@@ -34,7 +34,7 @@ def create_app(settings: WebSettings, *, pool: Pool, clock: Clock, metrics: Metr
         hub=Hub(
             resolvers=resolvers.resolvers(pool),
             readings=ReadingFeed(read=resolvers.reader(pool), write=reading_lines.writer(renderer)),
-            standings=StandingWatch(check=resolvers.checker(pool, clock=clock)),
+            standings=StandingWatch(check=resolvers.checker(pool, clock=clock), every_s=settings.stream_check_s),
             paced=topics.PACED,
             refreshes_per_s=settings.refreshes_per_s,
         ),

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from customer_app.visit import NotFound, Visit
 from registry import queries as registry_queries
-from registry.book import PartyRole
 from registry.queries import Account, InstalledMeter, PointOfParty
 
-USING_ROLES: frozenset[PartyRole] = frozenset({"user", "payer"})  # an owner or manager does not see how others live
+USING_ROLES = frozenset({"user", "payer"})  # an owner or manager does not see how others live
 
 
 def own_points(visit: Visit) -> list[PointOfParty]:

@@ -1,7 +1,7 @@
 """What did not come, ready to print: a meter's gaps, its clock, how it was asked, and the list of all that wait."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from customer_app.visit import Visit
 from ingest_gateway.queries import Landed, MeterCommand
@@ -27,6 +27,16 @@ ANSWERS = {
     "cancelled": (mark("taken back"), ""),
     "refused": (mark("held back: a guard said no"), "is-warn"),
     "unknown": (mark("never answered"), "is-warn"),
+}
+# What ingest_gateway.store.commands writes; what a meter says of itself is shown as it came.
+DETAILS = {
+    text: text
+    for text in (
+        mark("its time was over before it could be sent"),
+        mark("no answer before its time was over"),
+        mark("taken back before it was sent"),
+        mark("taken back after it was sent"),
+    )
 }
 
 
@@ -212,15 +222,29 @@ def _line(visit: Visit, gap: MeterGap, *, interval: timedelta) -> GapLine:
 def _asked(visit: Visit, order: MeterCommand) -> Asked:
     formats = visit.formats
     words, look = ANSWERS.get(order.state, (order.state, ""))
-    ends = [str(order.arguments[name]) for name in ("from", "to") if name in order.arguments]
+    ends = [_instant(visit, order.arguments[name]) for name in ("from", "to") if name in order.arguments]
     return Asked(
         at=formats.datetime(order.queued_at),
         ago=formats.ago(order.answered_at or order.sent_at or order.queued_at, now=visit.now),
         span=" – ".join(ends),
         state=visit.translate(words),
         look=look,
-        detail=order.state_detail,
+        detail=command_detail(visit, order),
     )
+
+
+def command_detail(visit: Visit, order: MeterCommand) -> str:
+    """Give what is known beside an order's state: our own words translated, a meter's as it said them."""
+    words = DETAILS.get(order.state_detail)
+    return order.state_detail if words is None else visit.translate(words)
+
+
+def _instant(visit: Visit, told: object) -> str:
+    """Write an instant of an order's arguments; as it stands where it is none."""
+    try:
+        return visit.formats.datetime(datetime.fromisoformat(str(told)))
+    except ValueError:
+        return str(told)
 
 
 def _clock(visit: Visit, clock: MeterClock | None) -> tuple[str, str, str]:

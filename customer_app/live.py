@@ -31,6 +31,7 @@ EVERYTHING = "*"
 PAST_KEPT = 200  # deliveries: seconds of a busy day, longer than a page takes to open its stream
 PAST_NAMES_KEPT = 50_000  # names in these deliveries: a batch of a city's readings names thousands of meters
 REFRESHES_PER_S = 10.0
+ROLLED_UP_AFTER_S = 2.0  # hours and days of use follow a reading about a second later: a page asks for them then
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Hub:
         readings: ReadingFeed | None = None,
         standings: StandingWatch | None = None,
         paced: Collection[str] = (),
+        paced_after_s: float = ROLLED_UP_AFTER_S,
         refreshes_per_s: float = REFRESHES_PER_S,
     ) -> None:
         """Take who is woken by what. The topics in `paced`, and all where much is due at once, are told at a pace."""
@@ -64,6 +66,7 @@ class Hub:
         self._standings = standings
         self._paced = frozenset(paced)
         self._pace = Pace(per_s=refreshes_per_s)
+        self._slow_pace = Pace(per_s=refreshes_per_s, delay_s=paced_after_s)
         self._viewers: dict[tuple[int, str], set[Viewer]] = defaultdict(set)
         self._all: set[Viewer] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,6 +100,7 @@ class Hub:
         self.close_streams()
         self._stop.set()
         self._pace.stop()
+        self._slow_pace.stop()
         if self._readings is not None:
             self._readings.stop()
         if self._watch is not None:
@@ -152,9 +156,14 @@ class Hub:
                 if woken is None or (viewer.utility_id, want) in woken:
                     viewer.wake(topics)
 
+    def has_told(self, viewer: Viewer) -> bool:
+        """Tell whether a viewer has heard of all that changed so far."""
+        return not (viewer.due or viewer.is_ended or self._pace.owes(viewer) or self._slow_pace.owes(viewer))
+
     def leave(self, viewer: Viewer) -> None:
         self._all.discard(viewer)
         self._pace.forget(viewer)
+        self._slow_pace.forget(viewer)
         if self._readings is not None:
             self._readings.leave(viewer)
         for want in viewer.wants:
@@ -190,7 +199,7 @@ class Hub:
             for viewer in self._viewers.get((utility_id, want), ()):
                 topics = viewer.wants[want]
                 if topics <= self._paced:
-                    self._pace.tell(viewer, topics)
+                    self._slow_pace.tell(viewer, topics)
                 else:
                     viewer.wake(topics)
 
@@ -245,6 +254,8 @@ async def stream(
                 yield b"".join(parts)
             elif not is_woken and not viewer.due:
                 yield KEEPALIVE_COMMENT
+        if hub.has_told(viewer):  # the browser says this mark when it asks again, and nothing is told twice
+            yield f"id: {hub.mark()}\n\n".encode()
     finally:
         hub.leave(viewer)
 

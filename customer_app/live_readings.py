@@ -85,7 +85,12 @@ class ReadingFeed:
                 self._new |= new
                 raise
             for reading in found:
-                sent += self._send(utility_id, reading, new=new)
+                try:
+                    sent += self._send(utility_id, reading, new=new)
+                except Exception as error:  # noqa: BLE001  # one that cannot be written keeps none of the others back
+                    log.warning(
+                        "live.reading_unwritten", meter_id=reading.meter_id, error=f"{type(error).__name__}: {error}"
+                    )
                 if sent >= SENT_AT_ONCE:
                     sent = 0
                     await asyncio.sleep(0)

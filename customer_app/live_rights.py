@@ -10,15 +10,13 @@ from customer_app.live_viewer import Standing, Viewer
 
 log = structlog.get_logger()
 
-CHECK_EVERY_S = 15.0
-
 Check = Callable[[int, Sequence[Standing]], list[Standing]]  # of a utility, those that stand no more; in a thread
 
 
 class StandingWatch:
     """Ends streams whose grounds are gone."""
 
-    def __init__(self, *, check: Check, every_s: float = CHECK_EVERY_S) -> None:
+    def __init__(self, *, check: Check, every_s: float) -> None:
         self._check = check
         self._every_s = every_s
 

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from registry.book import RegisterUnit, Service
-
 
 @dataclass(frozen=True, slots=True)
 class ShownMeter:
@@ -14,8 +12,8 @@ class ShownMeter:
 
     meter_id: int
     serial: str
-    service: Service
-    unit: RegisterUnit
+    service: str
+    unit: str
     scale: int
     zone: ZoneInfo  # the utility's
 

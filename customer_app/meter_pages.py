@@ -238,7 +238,7 @@ def _command(visit: Visit, one: MeterCommand) -> CommandLine:
         purpose=purpose(_, one.purpose),
         state=_(words),
         look=look,
-        detail=one.state_detail,
+        detail=gap_pages.command_detail(visit, one),
         queued=visit.formats.datetime(one.queued_at),
         answered=visit.formats.datetime(one.answered_at) if one.answered_at else "",
         age=_age(visit, one),

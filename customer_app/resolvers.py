@@ -9,19 +9,25 @@ from customer_app.live_rights import Check
 from customer_app.live_viewer import Standing
 from ingest_gateway import queries as ingest_queries
 from ingest_gateway.queries import NewestReading
+from kernel import events
 from kernel.clock import Clock, wall_now
 from kernel.database import Pool, Scope, transaction
 from maintenance_tracker import queries as tracker_queries
 from registry import operations as registry_operations
 from registry import queries as registry_queries
 
+BATCH_STORED = "intake.batch_stored"
+
 
 def resolvers(pool: Pool) -> Mapping[str, Resolve]:
     """A batch concerns its meters; a ticket and a planned work the points whose customers are told."""
 
     def meters(utility_id: int, keys: list[str]) -> Iterable[str]:
-        batch_ids = [int(key.removeprefix("batch:")) for key in keys]
+        batch_ids = {int(key.removeprefix("batch:")) for key in keys}
         with transaction(pool, scope=_scope(utility_id)) as conn:
+            # The key names one batch; where several were settled together, the payload names them all.
+            told = events.newest_payloads(conn, utility_id=utility_id, topic=BATCH_STORED, keys=keys)
+            batch_ids.update(batch_id for payload in told for batch_id in payload.get("batch_ids", ()))
             found = ingest_queries.meters_of_batches(conn, utility_id=utility_id, batch_ids=batch_ids)
         return [f"meter:{meter_id}" for meter_id in found]
 
@@ -37,7 +43,7 @@ def resolvers(pool: Pool) -> Mapping[str, Resolve]:
             found = registry_queries.points_of_works(conn, utility_id=utility_id, planned_work_ids=work_ids)
         return [*keys, *(f"point:{point_id}" for point_id in found)]
 
-    return {"intake.batch_stored": meters, "ticket.changed": points, "planned_work.changed": places}
+    return {BATCH_STORED: meters, "ticket.changed": points, "planned_work.changed": places}
 
 
 def reader(pool: Pool) -> Read:

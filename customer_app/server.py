@@ -1,9 +1,20 @@
 """Serving the application with uvicorn: at the end the live streams close first, then the other answers finish."""
 
+import resource
+
 import uvicorn
 from fastapi import FastAPI
 
 END_LIMIT_S = 10
+CONNECTIONS = 65_536
+
+
+def allow_many_connections() -> None:
+    """Let this process hold many streams open: the usual limit of open files is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Server(uvicorn.Server):

@@ -51,6 +51,12 @@ class WebSettings(BaseSettings):
         gt=0,
         description="Seconds after which a live stream ends: the browser asks again, and its rights are checked again",
     )
+    stream_check_s: float = Field(
+        default=15.0,
+        validation_alias="SUIDEN_STREAM_CHECK_S",
+        gt=0,
+        description="Seconds between checks that those who have live streams open may still see what they show",
+    )
     refreshes_per_s: float = Field(
         default=10.0,
         validation_alias="SUIDEN_REFRESHES_PER_S",

@@ -134,7 +134,7 @@ def tiles(visit: Visit, *, open_anomalies: int) -> tuple[Tile, ...]:
             formats.number(counts.silent),
             _("of %(n)s installed", n=formats.number(counts.installed)),
             "is-good" if counts.silent == 0 else "is-warn",
-            "/operator/telemetry?silent=1",
+            "/operator/gaps",
         ),
         Tile(
             _("Open anomalies"),

@@ -27,6 +27,7 @@ from kernel.database import Pool, Scope, transaction
 log = structlog.get_logger()
 
 AWAY_S = 1.0
+GAP_LOOK_SHARE = 0.02  # of the time, at most: with many meters a look takes long, and comes more seldom
 
 
 class Publisher(Protocol):
@@ -102,7 +103,8 @@ class Dispatcher:
             # What waits at the broker comes first, or every meter would seem silent after an outage of ours.
             self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
         elif time.monotonic() >= self._gaps_at_s:
-            self._gaps_at_s = time.monotonic() + self._settings.gap_look_s
+            began_s = time.monotonic()
+            self._gaps_at_s = began_s + self._settings.gap_look_s
             gaps, readings = 0, 0
             for book in self._books.all():
                 now, rate = self._clock.now(), self._clock.rate()
@@ -123,6 +125,8 @@ class Dispatcher:
                     log.info("gaps.asked", utility=book.code, meters=asked)
             self._gaps_gauge.set(gaps)
             self._missing_gauge.set(readings)
+            spent_s = time.monotonic() - began_s
+            self._gaps_at_s = began_s + max(self._settings.gap_look_s, spent_s / GAP_LOOK_SHARE)
             self.gaps_health = {"gaps_open": gaps, "readings_missing": readings}
 
     def _is_due(self, utility_id: int, order: commands.OpenCommand) -> bool:

@@ -78,11 +78,6 @@ class GatewaySettings(BaseSettings):
         default=None, description="port for /metrics, /healthz and /readyz on this machine; none is opened without it"
     )
 
-    @property
-    def wmbus_sender(self) -> str:
-        """The sender that speaks for wmbusmeters, if any does."""
-        return self.bridges["wmbusmeters"].sender if "wmbusmeters" in self.bridges else ""
-
     @model_validator(mode="after")
     def _workers_are_named(self) -> Self:
         if self.share and not self.worker:

@@ -28,6 +28,7 @@ PUBLISHED = "suiden_event_published"
 POSITIONED = "suiden_event_positioned"
 POLL_S = 1.0
 BATCH = 500
+LATELY = 1_000  # positions that a listener looks back
 ATTEMPTS = 10  # of an event whose handler meets trouble of the database, while the connection stays good
 
 
@@ -198,6 +199,25 @@ def listen(
         except psycopg.OperationalError as error:
             log.warning("events.listen_lost", channel=channel, error=str(error))
             stop.wait(POLL_S)
+
+
+def newest_payloads(
+    conn: Connection[TupleRow], *, utility_id: int, topic: str, keys: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Give what the events of these keys say, oldest first, of those that were positioned lately.
+
+    For listeners: a notification names the keys alone. It is not for what must see every event.
+    """
+    rows = conn.execute(
+        """
+        SELECT payload FROM event
+        WHERE utility_id = %(utility_id)s AND topic = %(topic)s AND key = ANY(%(keys)s)
+          AND position > (SELECT max(position) FROM event) - %(lately)s
+        ORDER BY position
+        """,
+        {"utility_id": utility_id, "topic": topic, "keys": list(keys), "lately": LATELY},
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def pass_all(conn: Connection[TupleRow], *, consumers: Sequence[str]) -> None:

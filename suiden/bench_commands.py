@@ -1,6 +1,7 @@
 """`suiden bench`: how fast the product is on this machine, measured against what the machine can do."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from suiden.bench.sizes import SizeUnreadable, size
 
+WIDTH = 130  # of tables in a file
 commands = typer.Typer(
     no_args_is_help=True, help="Measure the product on this machine, beside what the machine can do."
 )
-out = Console(soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 SAID_EVERY_S = 5.0
 
 
@@ -26,6 +28,11 @@ def one_size(text: str) -> int:
         return size(text)
     except SizeUnreadable as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def many_sizes(text: str) -> list[int]:
+    """Read an option that is a list of sizes."""
+    return [one_size(part) for part in text.split(",")]
 
 
 DatabaseUrl = Annotated[
@@ -109,6 +116,27 @@ def live(
     report.show(figures, console=out)
     if json_file is not None:
         json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
+
+
+@commands.command()
+def growth(
+    stored: Annotated[str, typer.Option(help="readings in the store at which to measure")] = "1M,10M,50M",
+    meters: Annotated[str, typer.Option(help="meters that sent them, each number by itself")] = "1k,100k",
+    take: Annotated[str, typer.Option(help="readings that are stored and measured at each size")] = "1M",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Store more readings in stores of growing size: what does one cost? A small run: --stored 200k,1M --take 200k."""
+    from suiden.bench import growth as bench
+    from suiden.bench import growth_report
+
+    with _progress() as say:
+        found = bench.run(
+            database_url, stored=many_sizes(stored), meters=many_sizes(meters), take=one_size(take), say=say
+        )
+    growth_report.show(found, console=out)
+    if json_file is not None:
+        json_file.write_text(json.dumps(growth_report.as_json(found), indent=2) + "\n")
 
 
 @contextmanager

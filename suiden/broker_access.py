@@ -18,6 +18,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.decoders import FORMATS, NAMED_IN_TOPIC, Bridges
+from ingest_gateway.queries.homes import home_logins
 from registry import queries as registry
 from suiden.embedded.access import Access, Rule, as_acl, hash_password, is_right_password, read_hashes, rules_of_sender
 from suiden.secret_files import ACCESS_FILE, FILE_MODE, PASSWORD_FILE
@@ -26,6 +27,7 @@ from suiden.whole_files import read_secret, replace
 KEPT_FOR_US = "suiden"  # our own logins and client ids begin with it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as the registry has it
 TOPIC = re.compile(r"[^\s\x00]+")
+EXPLICIT_AT_MOST = 5_000  # Mosquitto finds the user of each line by going through all before it: 10,000 took it 5 s
 HANDOUT_FOLDER = "handout"
 HEADING = "# Made by `suiden broker access`. What is written here by hand is gone after the next time.\n"
 
@@ -68,6 +70,9 @@ def logins(conn: Connection[TupleRow], *, bridges: Bridges) -> list[BrokerLogin]
             bridged: list[tuple[Access, str]] = [("write", topic) for topic in topics]
             if sender.active and (mine or bridged):
                 found.append(BrokerLogin(utility.code, sender.name, (*mine, *bridged)))
+        for home in home_logins(conn, utility_id=utility.utility_id):
+            read: list[tuple[Access, str]] = [("read", topic) for topic in home.topics]
+            found.append(BrokerLogin(utility.code, home.name, tuple(read), hashed=home.password_hash))
     return found
 
 
@@ -119,12 +124,17 @@ def write(
     `by_password` False: senders show certificates, and none has a password. Each file is changed in one step; the
     broker reads them again when it is told to.
 
-    :raises AccessImpossible: if a login to be rotated is unknown, or the service's login cannot be read
+    :raises AccessImpossible: if a login to be rotated is unknown, the service's login cannot be read, or of many
+        senders two share a name
     """
     service, service_password = _service(folder)
     with _locked(folder):
         before = read_hashes(folder / PASSWORD_FILE)
         taken, refused = _without_clashes(found)
+        by_pattern = len(taken) > EXPLICIT_AT_MOST
+        if by_pattern and {name for name, _ in refused} & {one.name for one in taken}:
+            # A rule for all would let the one that has the name speak for the one that was left out.
+            raise AccessImpossible(f"two utilities have the same sender, such as {refused[-1][0]}: {refused[-1][1]}")
         wanted = {one.name for one in taken if not one.hashed and by_password}
         rotated = wanted if rotate_all else set(rotate)
         if rotated - wanted:
@@ -139,7 +149,8 @@ def write(
             elif by_password:
                 hashes[one.name] = hash_password(fresh[one.name]) if one.name in fresh else before[one.name]
         handout = _hand_out(folder, fresh, wall_now=wall_now) if fresh else None
-        changed = _write_changed(folder / ACCESS_FILE, HEADING + as_acl(_rules(service, taken)))
+        rules = _rules(service, taken, by_pattern=by_pattern)
+        changed = _write_changed(folder / ACCESS_FILE, HEADING + as_acl(rules))
         changed |= _write_changed(folder / PASSWORD_FILE, "".join(f"{name}:{hashes[name]}\n" for name in hashes))
     return Changes(
         added=tuple(sorted(hashes.keys() - before.keys())),
@@ -166,10 +177,24 @@ def _without_clashes(found: Sequence[BrokerLogin]) -> tuple[list[BrokerLogin], l
     return list(taken.values()), refused
 
 
-def _rules(service: str, taken: Sequence[BrokerLogin]) -> list[Rule]:
+def _rules(service: str, taken: Sequence[BrokerLogin], *, by_pattern: bool) -> list[Rule]:
+    """Give each login its topics, by name; where there are too many, what names the login becomes a rule for all."""
     ours = [Rule("readwrite", "#", only_for=service), Rule("read", "$SYS/#", only_for=service)]
     theirs = [Rule(access, topic, only_for=one.name) for one in taken for access, topic in one.rules]
-    return [*ours, *theirs]
+    if not by_pattern:
+        return [*ours, *theirs]
+    patterns: dict[Rule, None] = {}
+    for rule in theirs:
+        pattern = _pattern(rule)
+        if pattern == rule.topic:
+            ours.append(rule)
+        else:
+            patterns[Rule(rule.access, pattern)] = None
+    return [*patterns, *ours]
+
+
+def _pattern(rule: Rule) -> str:
+    return "/".join("%u" if level == rule.only_for else level for level in rule.topic.split("/"))
 
 
 def _service(folder: Path) -> tuple[str, str]:

@@ -16,7 +16,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
-from suiden import bench_commands, broker_commands, event_commands, import_commands, settings, torture_commands
+from suiden import (
+    bench_commands,
+    broker_commands,
+    event_commands,
+    home_commands,
+    import_commands,
+    rejects_commands,
+    settings,
+    torture_commands,
+)
 from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -32,7 +41,9 @@ simulate = typer.Typer(no_args_is_help=True, help="The living town: run it, or t
 app.add_typer(simulate, name="simulate")
 app.add_typer(event_commands.commands, name="events")
 app.add_typer(import_commands.commands, name="import")
+app.add_typer(rejects_commands.commands, name="rejects")
 app.add_typer(broker_commands.commands, name="broker")
+app.add_typer(home_commands.commands, name="home")
 app.add_typer(torture_commands.commands, name="torture")
 app.add_typer(bench_commands.commands, name="bench")
 out = Console()
@@ -242,6 +253,15 @@ def swell(transformer: Transformer) -> None:
     _throw(kind="swell", place=transformer)
 
 
+@simulate.command()
+def mute(
+    sender: Annotated[str, typer.Argument(help="a meter or concentrator, such as W-0001 or C-02")],
+    hours: Annotated[float, typer.Option(min=1, help="hours of utility time that its radio is dead")] = 12.0,
+) -> None:
+    """Let what a sender of the running town says be lost: a gap, which the gateway asks to be filled."""
+    _throw(kind="mute", place=sender, size=hours)
+
+
 def _admin_password(given: str, *, file: Path | None) -> str:
     """Take the password from where it was given, and ask for it where it was not."""
     from suiden.errors import NotPossibleHere
@@ -259,10 +279,10 @@ def _admin_password(given: str, *, file: Path | None) -> str:
         ) from error
 
 
-def _throw(*, kind: "FaultKind", place: str) -> None:
+def _throw(*, kind: "FaultKind", place: str, size: float | None = None) -> None:
     from suiden import workers
 
-    out.print(workers.throw_fault(kind=kind, place=place))
+    out.print(workers.throw_fault(kind=kind, place=place, size=size))
 
 
 @contextmanager

@@ -31,6 +31,19 @@ class Desk:
     now: datetime
     actor: str
 
+    def commit(self) -> None:
+        """Keep what was done so far, and go on with a transaction of its own."""
+        self.conn.commit()
+        self._enter()
+
+    def roll_back(self) -> None:
+        """Undo what was done since the last commit, and go on."""
+        self.conn.rollback()
+        self._enter()
+
+    def _enter(self) -> None:
+        enter_scope(self.conn, scope=Scope(self.utility.utility_id, self.actor, self.now))
+
     def record(self, *, action: str, object_kind: str, object_id: str, detail: Mapping[str, Any]) -> None:
         """Write into the audit log what was done here."""
         registry.record_audit(
@@ -60,9 +73,9 @@ def work_for(code: str, *, process: str) -> Iterator[Desk]:
             utility = registry_queries.utility(conn, code=code)
         except UtilityUnknown as error:
             raise NotPossibleHere(f"{error}; another one is chosen by --utility or SUIDEN_UTILITY") from error
-        now, actor = clock.load(conn).at(clock.wall_now()), f"cli:{who()}"
-        enter_scope(conn, scope=Scope(utility.utility_id, actor, now))
-        yield Desk(conn, utility, now, actor)
+        desk = Desk(conn, utility, now=clock.load(conn).at(clock.wall_now()), actor=f"cli:{who()}")
+        desk.roll_back()
+        yield desk
 
 
 def who() -> str:

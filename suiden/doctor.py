@@ -29,6 +29,7 @@ FREE_BYTES_AT_LEAST = 1 << 30
 TIMEOUT_S = 3.0
 GATEWAY, WORKER = "gateway", ":"
 PROCESSES = (GATEWAY, "checker", "scheduler")
+OPTIONAL = ("home",)  # processes that an installation need not have: looked at once they were seen
 BEFORE_PROCESSES = ("database", "schema")  # what hides the processes when it is ill
 IN_DATABASE = ("database", "schema", "clock", *PROCESSES, "events", "books")
 PARTS = ("assets", "disk", *IN_DATABASE, "broker", "web")
@@ -60,7 +61,7 @@ def examine(*, part: str | None = None) -> list[Finding]:
     :raises NotPossibleHere: if there is no such part
     """
     kind, _, worker = (part or "").partition(":")
-    if part is not None and (kind not in PARTS or (worker and kind != GATEWAY)):
+    if part is not None and (kind not in (*PARTS, *OPTIONAL) or (worker and kind != GATEWAY)):
         raise NotPossibleHere(f"there is no part {part}; there are {', '.join(PARTS)}")
     findings = [finding for look in _looks(kind or None) for finding in look()]
     found = [
@@ -69,8 +70,9 @@ def examine(*, part: str | None = None) -> list[Finding]:
     if found:
         return found
     hidden_by = next((finding for finding in findings if not finding.is_well), None)
-    if hidden_by is None or (worker and hidden_by.part not in BEFORE_PROCESSES):
-        return [Finding(part or "", "ill", "never seen", "start it, with this name in SUIDEN_GATEWAY_WORKER")]
+    if hidden_by is None or ((worker or kind in OPTIONAL) and hidden_by.part not in BEFORE_PROCESSES):
+        cure = "with this name in SUIDEN_GATEWAY_WORKER" if worker else f"with `suiden {kind} run`"
+        return [Finding(part or "", "ill", "never seen", f"start it, {cure}")]
     return [Finding(part or "", "unknown", f"{hidden_by.part}: {hidden_by.seen}", hidden_by.cure)]
 
 
@@ -96,7 +98,7 @@ def _looks(part: str | None) -> list[Callable[[], Iterable[Finding]]]:
     }
     if part is None:
         return list(looks.values())
-    return [looks["database" if part in IN_DATABASE else part]]
+    return [looks["database" if part in (*IN_DATABASE, *OPTIONAL) else part]]
 
 
 def _address(name: str) -> str:
@@ -174,9 +176,9 @@ def _clock(conn: Connection[TupleRow]) -> Iterable[Finding]:
 
 def _processes(conn: Connection[TupleRow]) -> Iterable[Finding]:
     seen = heartbeat.heartbeats(conn)
-    for name in PROCESSES:
+    for name in (*PROCESSES, *OPTIONAL):
         beats = [beat for beat in seen if beat.process.partition(WORKER)[0] == name]
-        if not beats:
+        if not beats and name in PROCESSES:
             yield Finding(name, "ill", "never seen", f"start it: `suiden {name}`")
         for beat in beats:
             yield _process(name, beat)

@@ -5,13 +5,14 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from psycopg.errors import DeadlockDetected
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -25,6 +26,7 @@ commands = typer.Typer(no_args_is_help=True, help="Take in what comes in files."
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True)
 
+ATTEMPTS = 3
 SHOWN_LINES = 5
 SHOWN_CHARACTERS = 160
 EXIT_SOME_REFUSED = 3
@@ -66,7 +68,9 @@ def readings(
         raise NotPossibleHere(f"--report {report} is the file of readings itself: give it another name")
     try:
         source = ingest.look_at(file)
-        done = _take_in(source, options=options, utility=utility, report=report, dry_run=dry_run, strict=strict)
+        done = _try_again(
+            lambda: _take_in(source, options=options, utility=utility, report=report, dry_run=dry_run, strict=strict)
+        )
     except ingest.AlreadyImported as error:
         _say_earlier(error, as_json=as_json)
         return
@@ -92,6 +96,16 @@ class _Done:
     taken: FileTaken
     is_kept: bool
     first: list[RefusedLine]
+
+
+def _try_again(work: Callable[[], _Done]) -> _Done:
+    """Do it anew where the gateway was writing the same readings, and one of the two had to give way."""
+    for _ in range(ATTEMPTS):
+        try:
+            return work()
+        except DeadlockDetected:
+            continue
+    raise NotPossibleHere("meters are sending the same readings at this moment: try again later. Nothing was stored")
 
 
 def _take_in(

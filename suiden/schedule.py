@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway import operations as ingest
 from ingest_gateway.invariants import INVARIANTS as INGEST_INVARIANTS
+from ingest_gateway.operations.gaps import forget_closed_gaps
 from kernel import events, heartbeat, invariants
 from kernel.clock import Clock, ClockNotSet, UtilityClock, wall_now
 from kernel.database import Pool, Scope, open_pool, transaction
@@ -104,7 +105,8 @@ def jobs(office: Office) -> list[Job]:
         _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
-        _job("ingest.forget-rejected", "*/15 * * * *", lambda _: forget_rejected(office)),
+        _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
+        _job("ingest.forget-gaps", "25 4 * * *", lambda _: forget_gaps(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
 
@@ -221,6 +223,13 @@ def forget_rejected(office: Office) -> None:
             keep=office.retention.rejected_messages,
             keep_bytes=office.retention.rejected_bytes,
         )
+
+
+def forget_gaps(office: Office) -> None:
+    """Delete gaps that were filled or lost long ago; open ones stay."""
+    for utility in office.utilities():
+        with office.work_for(utility) as conn:
+            forget_closed_gaps(conn, utility_id=utility.utility_id, at=office.clock.now())
 
 
 def _mail_server(settings: SchedulerSettings) -> MailServer | None:

@@ -35,6 +35,11 @@ def ingest(
     broker: Annotated[Broker | None, typer.Option(help="none: Mosquitto where it is installed")] = None,
     only: Annotated[str, typer.Option(help="only these faults, with commas between; see --faults")] = "",
     rate: Annotated[float, typer.Option(min=1, help="messages a second of all senders together")] = 60.0,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="gateways that share the messages; needs Mosquitto")] = 1,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Mosquitto delivers all by itself: lose nothing before it, send nothing again"),
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="file for every number, as JSON")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="list the faults and end")] = False,
 ) -> None:
@@ -45,6 +50,7 @@ def ingest(
     nothing doubled and no gap hidden.
     """
     from suiden.embedded.broker import find_mosquitto
+    from suiden.errors import NotPossibleHere
     from suiden.torture.ingest import Options, Run
 
     kinds = _chosen(only)
@@ -52,7 +58,19 @@ def ingest(
         _list_faults()
         return
     chosen = broker or (Broker.mosquitto if find_mosquitto() else Broker.embedded)
-    options = Options(cycles=cycles, seed=seed, broker=chosen.value, messages_per_s=rate, kinds=kinds)
+    if chosen is Broker.mosquitto and find_mosquitto() is None:
+        raise NotPossibleHere("Mosquitto is not installed here: apt install mosquitto, or use --broker embedded")
+    if (trust or workers > 1) and chosen is Broker.embedded:
+        raise NotPossibleHere("the embedded broker keeps no word and deals no shares: this needs --broker mosquitto")
+    options = Options(
+        cycles=cycles,
+        seed=seed,
+        broker=chosen.value,
+        messages_per_s=rate,
+        kinds=kinds,
+        workers=workers,
+        trusts=trust,
+    )
     folder = Path(tempfile.mkdtemp(prefix="suiden-torture-"))
     with _bar(cycles) as bar:
         run = Run(options, folder=folder, say=bar.say, tell=bar.tell)
@@ -73,6 +91,9 @@ def decoders(
         list[str] | None, typer.Option(help="a format; may be repeated. None: all of them")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="file for every number, as JSON")] = None,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="led by what the code has not run yet; needs atheris, slower")
+    ] = False,
 ) -> None:
     """Give each decoder messages of real devices, changed at random; a telegram or a reason must come out, at once.
 
@@ -81,6 +102,7 @@ def decoders(
     """
     from suiden.torture import decoder_telling
     from suiden.torture import decoders as torture
+    from suiden.torture import guided as led
 
     names = decoder_telling.chosen(format)
     outcomes: list[Outcome] = []
@@ -88,8 +110,11 @@ def decoders(
         for name in names:
             bar.say(name)
             done = len(outcomes) * inputs
+            bar.at(done)
             outcomes.append(
-                torture.torture(name, inputs=inputs, seed=seed, progress=lambda now, done=done: bar.at(done + now))
+                led.torture(name, inputs=inputs, seed=seed)
+                if guided
+                else torture.torture(name, inputs=inputs, seed=seed, progress=lambda now, done=done: bar.at(done + now))
             )
     if not decoder_telling.conclude(outcomes, seed=seed, report=report, console=out):
         sys.exit(1)
@@ -141,7 +166,7 @@ def _list_faults() -> None:
     from suiden.torture.faults import KINDS
 
     for name, kind in KINDS.items():
-        out.print(f"[bold]{name:<22}[/] {(kind.__doc__ or '').strip()}", highlight=False)
+        out.print(f"[bold]{name:<22}[/] {(kind.__doc__ or '').strip()}", highlight=False, soft_wrap=True)
 
 
 def _say_what_is_left_out(run: "Run") -> None:

@@ -30,8 +30,9 @@ CLOCK_WAIT_S = 1.0
 def serve(settings: WebSettings) -> None:
     """Serve pages until SIGINT or SIGTERM; live streams are closed first."""
     from customer_app.app import create_app
-    from customer_app.server import Server
+    from customer_app.server import Server, allow_many_connections
 
+    allow_many_connections()
     pool = open_pool(settings.database_url, role="suiden_app", process="web", max_size=16)
     app = create_app(settings, pool=pool, clock=UtilityClock(pool), metrics=Metrics())
     Server(app, host=settings.host, port=settings.port).run()
@@ -118,8 +119,8 @@ def run_town(*, found: bool, stop: threading.Event) -> None:
     town_process.leave(0)
 
 
-def throw_fault(*, kind: "FaultKind", place: str) -> str:
-    """Break something in the running town; tell what broke and where.
+def throw_fault(*, kind: "FaultKind", place: str, size: float | None = None) -> str:
+    """Break something in the running town; tell what broke and where. What `size` means is the fault's affair.
 
     :raises NotPossibleHere: if no town runs, or it has no such place
     """
@@ -129,7 +130,7 @@ def throw_fault(*, kind: "FaultKind", place: str) -> str:
 
     mqtt_url = os.environ.get("MQTT_URL") or demo.running_servers()["mqtt_url"]
     try:
-        return control.send_fault(mqtt_url, fault=kind, place=place)
+        return control.send_fault(mqtt_url, fault=kind, place=place, size=size)
     except (FaultImpossible, control.TownSilent) as error:
         raise NotPossibleHere(str(error)) from error
 

@@ -8,13 +8,23 @@ from psycopg.rows import TupleRow
 
 from kernel import clock
 from registry import operations
-from registry.book import Book, InstallationRow, MeterRow, PointRow, SenderRow, ZoneRow
+from registry.book import (
+    Book,
+    InstallationRow,
+    MeterRow,
+    PartyRow,
+    PointPartyRow,
+    PointRow,
+    SenderRow,
+    ZoneRow,
+)
 
 CODE = "hinode"
 START = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)  # noon in Tokyo
 FOUNDED = datetime(2025, 1, 1, tzinfo=UTC)
 CONCENTRATOR = "C-1"
 BRIDGE = "wmbus-bridge"
+USER, LANDLORD = "A-0001", "A-0002"  # of W-SELF and E-0001
 
 
 def found(
@@ -62,7 +72,12 @@ def _book(meters: int) -> Book:
             ZoneRow("W1", "配水区一", "dma"),
             ZoneRow("E1", "柱上一", "transformer"),
         ),
+        parties=(PartyRow(USER, "person", "水野"), PartyRow(LANDLORD, "person", "大家", locale="en")),
         points=tuple(_point(meter.serial, meter.kind) for meter in all_meters),
+        point_parties=(
+            *(PointPartyRow(f"P-{serial}", USER, "user", FOUNDED) for serial in ("W-SELF", "E-0001")),
+            *(PointPartyRow(f"P-{serial}", LANDLORD, "owner", FOUNDED) for serial in ("W-SELF", "E-0001")),
+        ),
         meters=tuple(all_meters),
         installations=tuple(InstallationRow(m.serial, f"P-{m.serial}", FOUNDED) for m in all_meters),
         senders=(

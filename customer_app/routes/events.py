@@ -26,5 +26,6 @@ def events(visit: Annotated[Visit, signed_in(action="live.watch")], topics: str 
     token = visit.request.cookies[SESSION_COOKIE]
     standing = Standing(token, who.rights, who.party_id, frozenset(meters))
     viewer = Viewer(visit.utility_id, wants, meters=meters, locale=visit.locale, standing=standing)
+    after = visit.request.headers.get("Last-Event-ID", after)  # of a browser whose stream came to its limit
     content = stream(hub, viewer, limit_s=visit.services.settings.stream_limit_s, after=after)
     return EventSourceResponse(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

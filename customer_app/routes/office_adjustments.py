@@ -37,6 +37,7 @@ class CandidateLine:
     change: str
     look: str
     problem: str
+    note: str
     found: str
 
 
@@ -81,6 +82,7 @@ def _line(visit: Visit, one: AdjustmentCandidate) -> CandidateLine:
         change=change,
         look=look,
         problem=one.problem,
+        note=_("the next bill has taken it up") if one.is_followed else "",
         found=formats.datetime(one.found_at),
     )
 

@@ -36,10 +36,10 @@ class Bridge:
 Bridges = Mapping[str, Bridge]  # by the name of the format
 
 DEFAULT_BRIDGES: Bridges = {"wmbusmeters": Bridge(utility="hinode", sender="wmbus-bridge")}
-_NOBODY = Bridge()
 
 # Reads a payload; raises Refused with the reason if it cannot.
-Decode = Callable[[str, bytes, Bridge], Telegram]
+Decode = Callable[[str, bytes, str, str, ZoneInfo | None], Telegram]  # topic, payload, utility, sender, zone
+Speaker = tuple[str, str, ZoneInfo | None]  # the utility, the sender, and the zone of times that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,15 @@ class Format:
     decode: Decode
     device_level: int | None = None
 
-    def speaker(self, levels: list[str], bridges: Bridges) -> Bridge | None:
+    def speaker(self, levels: list[str], bridges: Bridges) -> Speaker | None:
         """Tell who speaks: the topic does, or the bridge; None where neither is set."""
         bridge = bridges.get(self.name)
         if self.device_level is None:
-            return Bridge(levels[2], levels[3], None if bridge is None else bridge.zone)
-        if bridge is not None and bridge.sender == NAMED_IN_TOPIC:
-            return Bridge(bridge.utility, levels[self.device_level], bridge.zone)
-        return bridge
+            return levels[2], levels[3], None if bridge is None else bridge.zone
+        if bridge is None:
+            return None
+        named = bridge.sender == NAMED_IN_TOPIC
+        return bridge.utility, levels[self.device_level] if named else bridge.sender, bridge.zone
 
 
 def _is_up(levels: list[str], *kind: str) -> bool:
@@ -74,33 +75,33 @@ FORMATS = (
     Format(
         name="suiden-json",
         subscriptions=("suiden/+/+/+/up",),
-        owns=lambda levels: len(levels) == 5 and levels[:2] == ["suiden", "v1"] and levels[4] == "up",
-        decode=lambda topic, payload, by: suiden_json.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        owns=lambda levels: len(levels) == 5 and levels[4] == "up" and levels[1] == "v1" and levels[0] == "suiden",
+        decode=lambda topic, payload, utility, sender, _: suiden_json.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender
         ),
     ),
     Format(
         name="suiden-cbor",
         subscriptions=("suiden/+/+/+/up/cbor",),
         owns=lambda levels: _is_up(levels, "cbor"),
-        decode=lambda topic, payload, by: suiden_cbor.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        decode=lambda topic, payload, utility, sender, _: suiden_cbor.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender
         ),
     ),
     Format(
         name="csv",
         subscriptions=("suiden/+/+/+/up/csv/#",),  # a concentrator that adds levels of its own may do so
         owns=lambda levels: _is_up(levels[:6], "csv"),
-        decode=lambda topic, payload, by: concentrator_csv.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        decode=lambda topic, payload, utility, sender, zone: concentrator_csv.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender, zone=zone
         ),
     ),
     Format(
         name="wmbusmeters",
         subscriptions=("wmbusmeters/#",),
         owns=lambda levels: levels[0] == "wmbusmeters" and len(levels) > 1,
-        decode=lambda topic, payload, by: wmbus_json.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        decode=lambda topic, payload, utility, sender, _: wmbus_json.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender
         ),
         device_level=1,
     ),
@@ -110,8 +111,8 @@ FORMATS = (
         owns=lambda levels: (
             len(levels) == 6 and levels[0] == "application" and levels[2] == "device" and levels[4:] == ["event", "up"]
         ),
-        decode=lambda topic, payload, by: chirpstack_json.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        decode=lambda topic, payload, utility, sender, zone: chirpstack_json.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender, zone=zone
         ),
         device_level=chirpstack_json.DEVICE_LEVEL,
     ),
@@ -119,8 +120,8 @@ FORMATS = (
         name="sparkplug",
         subscriptions=tuple(f"spBv1.0/+/{kind}/+" + "/+" * (levels - 4) for kind, levels in sparkplug_b.TYPES.items()),
         owns=lambda levels: levels[0] == "spBv1.0" and len(levels) >= 4,
-        decode=lambda topic, payload, by: sparkplug_b.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        decode=lambda topic, payload, utility, sender, _: sparkplug_b.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender
         ),
         device_level=sparkplug_b.NODE_LEVEL,
     ),
@@ -128,8 +129,8 @@ FORMATS = (
         name="tasmota",
         subscriptions=("tele/+/SENSOR",),
         owns=lambda levels: len(levels) == 3 and levels[0] == "tele" and levels[2] == "SENSOR",
-        decode=lambda topic, payload, by: tasmota_sml.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender, zone=by.zone
+        decode=lambda topic, payload, utility, sender, zone: tasmota_sml.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender, zone=zone
         ),
         device_level=tasmota_sml.DEVICE_LEVEL,
     ),
@@ -137,8 +138,8 @@ FORMATS = (
         name="shelly",
         subscriptions=("+/events/rpc",),
         owns=lambda levels: len(levels) == 3 and levels[1:] == ["events", "rpc"],
-        decode=lambda topic, payload, by: shelly_rpc.decode(
-            topic=topic, payload=payload, utility=by.utility, sender=by.sender
+        decode=lambda topic, payload, utility, sender, _: shelly_rpc.decode(
+            topic=topic, payload=payload, utility=utility, sender=sender
         ),
         device_level=0,
     ),
@@ -171,7 +172,7 @@ def decode(*, topic: str, payload: bytes, bridges: Bridges, max_bytes: int) -> T
                 raise Refused("unknown_topic", f"no bridge is set for {known.name}: see SUIDEN_GATEWAY_BRIDGES")
             if len(payload) > max_bytes:
                 raise Refused("too_large", f"{len(payload)} bytes; at most {max_bytes} are read")
-            return known.decode(topic, payload, speaker)
+            return known.decode(topic, payload, *speaker)
     if levels[0] == "suiden" and len(levels) >= 5 and levels[4] == "up":
         raise Refused("unknown_format", f"no decoder for version {levels[1][:20]!r} of suiden messages")
     raise Refused("unknown_topic", "no decoder knows this topic")
@@ -187,7 +188,7 @@ def decode_kept(*, topic: str, payload: bytes, bridges: Bridges) -> Telegram:
     speaker = None if known is None else known.speaker(levels, bridges)
     if known is None or speaker is None or known.name == "suiden-json" or not kept_parts.is_part(payload):
         return decode(topic=topic, payload=payload, bridges=bridges, max_bytes=len(payload))
-    return kept_parts.decode(topic=topic, payload=payload, utility=speaker.utility, sender=speaker.sender)
+    return kept_parts.decode(topic=topic, payload=payload, utility=speaker[0], sender=speaker[1])
 
 
 def utility_of_topic(topic: str, *, bridges: Bridges) -> str | None:
@@ -195,5 +196,6 @@ def utility_of_topic(topic: str, *, bridges: Bridges) -> str | None:
     levels = topic.split("/")
     for known in FORMATS:
         if known.owns(levels):
-            return (known.speaker(levels, bridges) or _NOBODY).utility or None
+            speaker = known.speaker(levels, bridges)
+            return None if speaker is None else speaker[0]
     return levels[2] if levels[0] == "suiden" and len(levels) >= 5 else None

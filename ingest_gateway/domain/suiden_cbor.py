@@ -56,25 +56,36 @@ def decode(*, topic: str, payload: bytes, utility: str, sender: str) -> Telegram
 
 
 def _convert(parts: list[Any], of: type[One], *, kind: str, aside: list[Fragment]) -> list[One]:
-    read: list[One] = []
+    try:
+        read = msgspec.convert(parts, list[of])
+        if all(map(_is_finite, read)):
+            return read
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    well_formed: list[One] = []
     for part in parts:
         try:
             one = msgspec.convert(part, of)
-            if isinstance(one, WireReading):
-                _check_finite(one)
-            read.append(one)
         except (msgspec.ValidationError, OverflowError) as error:
             aside.append(Fragment(cbor2.dumps({kind: [part]}), "malformed", str(error)[:300]))
-        except Refused as refused:
-            aside.append(Fragment(cbor2.dumps({kind: [part]}), refused.reason, refused.detail))
-    return read
+            continue
+        if _is_finite(one):
+            well_formed.append(one)
+        else:
+            aside.append(Fragment(cbor2.dumps({kind: [part]}), "not_finite", "a measure is NaN or infinite"))
+    return well_formed
 
 
-def _check_finite(reading: WireReading) -> None:
+def _is_finite(one: WireReading | Answer) -> bool:
     """Find the numbers that JSON cannot say: what is kept of a refused reading is kept as JSON, and would lose them."""
-    for number in (reading.flow, reading.pressure_kpa, *(reading.voltage_v or ())):
-        if number is not None and not math.isfinite(number):
-            raise Refused("not_finite", f"a measure is {number}")
+    if isinstance(one, Answer):
+        return True
+    flow, pressure_kpa, voltage_v = one.flow, one.pressure_kpa, one.voltage_v
+    return (
+        (flow is None or math.isfinite(flow))
+        and (pressure_kpa is None or math.isfinite(pressure_kpa))
+        and (not voltage_v or all(voltage is None or math.isfinite(voltage) for voltage in voltage_v))
+    )
 
 
 def _refuse(*_: object) -> NoReturn:

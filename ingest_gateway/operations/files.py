@@ -1,7 +1,7 @@
 """Readings out of a file: the same validation as over MQTT, the whole file in one transaction, and each file once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -167,10 +167,11 @@ class _Taker:
         self._now = now
         self._on_refused = on_refused
         self._newest: dict[int, Baseline] = {}
+        self._stored: dict[int, Baseline] = {}
         self.received = self.stored = self.duplicates = self.rejected = 0
         self.reasons: Counter[str] = Counter()
 
-    def take(self, lines: Iterable[FileLine]) -> None:
+    def take(self, lines: Sequence[FileLine]) -> None:
         """Take one portion."""
         portion = self._sort(lines)
         taken = self._write(portion.batch)
@@ -187,8 +188,8 @@ class _Taker:
         self.reasons.update(taken.reasons)
 
     def of(self, meter_id: int) -> Baseline | None:
-        """Give the newest register of a meter: of this file where it had one, else the stored one."""
-        return self._newest.get(meter_id) or self.fresh(meter_id)
+        """Give the newest register of a meter: of this file where it had one, else what was stored before it."""
+        return self._newest.get(meter_id) or self._stored.get(meter_id)
 
     def fresh(self, meter_id: int) -> Baseline | None:
         stored = latest.baselines(self._conn, utility_id=self._book.utility_id, meter_ids=[meter_id]).get(meter_id)
@@ -197,7 +198,14 @@ class _Taker:
             return stored or known
         return known if known.read_at_us >= stored.read_at_us else stored
 
-    def _sort(self, lines: Iterable[FileLine]) -> _Portion:
+    def _look_up(self, lines: Iterable[FileLine]) -> None:
+        """Read what is stored of the portion's meters at once, not one by one."""
+        serials = {line.reading.meter or "" for line in lines if line.reading is not None}
+        known = [self._book.meters[serial].meter_id for serial in serials if serial in self._book.meters]
+        self._stored = latest.baselines(self._conn, utility_id=self._book.utility_id, meter_ids=known)
+
+    def _sort(self, lines: Sequence[FileLine]) -> _Portion:
+        self._look_up(lines)
         sorter = Sorter(book=self._book, limits=self._limits, baselines=self)
         portion = _Portion(sorter.sorted)
         for line in lines:

@@ -21,6 +21,8 @@ from kernel.period import local_date, local_days
 KEPT = timedelta(days=40)  # of a meter's profile: what is older is nobody's to send
 SILENCE_SLACK_S = 30.0  # of wall time that a reading may be on its way before its meter counts as silent
 ASKED_AT_ONCE = 20
+LOOKED_AT_ONCE = 500
+SILENT_AT_ONCE = 2_000
 CLOCKS_AT_ONCE = 2_000
 METERS_IN_EVENT = 500
 CLOSED_KEPT = timedelta(days=400)
@@ -35,6 +37,7 @@ def look_for_gaps(
     """
     if not days:
         return 0
+    gap_asks.wait_for_lock(conn, utility_id=utility_id)
     zone = zone_of(conn, utility_id=utility_id)
     stretches: list[Stretch] = []
     for span in join_days(days):
@@ -80,7 +83,11 @@ def ask_for_backfill(
     if not gap_asks.lock(conn, utility_id=utility_id):
         return 0
     slack = timedelta(seconds=SILENCE_SLACK_S * clock_rate)
-    gaps.note_silence(conn, utility_id=utility_id, slack=slack, at=at)
+    stale = gaps.worth_a_look(conn, utility_id=utility_id, limit=LOOKED_AT_ONCE, at=at)
+    if stale:
+        gaps.count_again(conn, utility_id=utility_id, gaps=stale, at=at)
+    gaps.note_silence(conn, utility_id=utility_id, slack=slack, limit=SILENT_AT_ONCE, at=at)
+    gaps.end_with_installation(conn, utility_id=utility_id, at=at)
     gaps.give_up(conn, utility_id=utility_id, oldest=at - limits.kept, most_denials=MOST_DENIALS, at=at)
     is_open = gap_asks.open_by_sender(conn, utility_id=utility_id)
     found = gap_asks.candidates(

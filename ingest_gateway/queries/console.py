@@ -84,8 +84,8 @@ def zone_voltages(
     """
     hours = [
         one
-        for one in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=None)
-        if one.nominal_v and one.voltage_mean_v is not None
+        for one in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=None, telling="voltage")
+        if one.nominal_v
     ]
     meters = Counter[float]()
     for one in hours:

@@ -4,9 +4,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.store import clocks
-from ingest_gateway.store import gaps as store
+from ingest_gateway.store import gap_reads as store
 from ingest_gateway.store.clocks import MeterClock
-from ingest_gateway.store.gaps import GapCounts, GapRow, MeterGap
+from ingest_gateway.store.gap_reads import GapCounts, GapRow, MeterGap
 
 __all__ = [
     "GapCounts",

@@ -49,28 +49,31 @@ def gateway_health(conn: Connection[TupleRow], *, utility_id: int) -> GatewayHea
 def rejected_page(
     conn: Connection[TupleRow],
     *,
-    utility_id: int,
+    utility_id: int | None,
     before: int | None,
     limit: int,
     reason: str | None = None,
     chosen: RejectFilter | None = None,
 ) -> list[RejectedMessage]:
-    """List refused messages, the last made first; `before` is the last reject_id of the page before."""
+    """List refused messages, the last made first; `before` is the last reject_id of the page before.
+
+    Of no utility: those that name none of ours, which only processes see, and no page.
+    """
     asked = RejectFilter(reason=reason) if chosen is None else chosen
     return rejects.page(conn, utility_id=utility_id, before=before, limit=limit, chosen=asked)
 
 
-def rejected_message(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> RejectedMessage:
+def rejected_message(conn: Connection[TupleRow], *, utility_id: int | None, reject_id: int) -> RejectedMessage:
     """:raises RejectUnknown: if the utility has none of this number"""
     return rejects.one(conn, utility_id=utility_id, reject_id=reject_id)
 
 
-def rejected_dropped(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[Dropped]:
+def rejected_dropped(conn: Connection[TupleRow], *, utility_id: int | None) -> Sequence[Dropped]:
     """List by reason what is no longer kept, because there were too many or they were too old."""
     return reject_bounds.dropped(conn, utility_id=utility_id)
 
 
-def rejected_room(conn: Connection[TupleRow], *, utility_id: int) -> Room:
+def rejected_room(conn: Connection[TupleRow], *, utility_id: int | None) -> Room:
     """Tell how many refused messages are kept, and how many of them wait for somebody."""
     return reject_bounds.room(conn, utility_id=utility_id)
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.store import clocks, gaps, landings, registers
+from ingest_gateway.store import clocks, gap_reads, landings, registers
 from ingest_gateway.store import latest as latest_store
 from ingest_gateway.store.clocks import MeterClock
 from ingest_gateway.store.commands import MeterCommand
-from ingest_gateway.store.gaps import GapCounts, MeterGap
+from ingest_gateway.store.gap_reads import GapCounts, MeterGap
 from ingest_gateway.store.landings import RefusedOfMeter, SenderState
 from ingest_gateway.store.latest import LatestReading, LatestRow
 from ingest_gateway.store.registers import RegisterAt, StoredReading
@@ -38,7 +38,10 @@ class Landed:
     @property
     def is_silent(self) -> bool:
         """Whether readings should have come and did not, until now."""
-        return self.latest is None or any(gap.state == "open" and gap.before_at is None for gap in self.gaps)
+        newest = self.latest
+        return newest is None or any(
+            gap.state == "open" and gap.before_at is None and gap.after_at >= newest.read_at for gap in self.gaps
+        )
 
 
 def registers_at(
@@ -88,8 +91,8 @@ def landed(conn: Connection[TupleRow], *, utility_id: int, meter_id: int) -> Lan
         latest=latest(conn, utility_id=utility_id, meter_ids=[meter_id]).get(meter_id),
         senders=tuple(landings.senders_of(conn, utility_id=utility_id, meter_id=meter_id)),
         refused=tuple(landings.refused_of(conn, utility_id=utility_id, meter_id=meter_id, limit=10)),
-        gaps=tuple(gaps.of_meter(conn, utility_id=utility_id, meter_id=meter_id, limit=GAPS_SHOWN)),
-        gap_counts=gaps.counts(conn, utility_id=utility_id, meter_id=meter_id),
+        gaps=tuple(gap_reads.of_meter(conn, utility_id=utility_id, meter_id=meter_id, limit=GAPS_SHOWN)),
+        gap_counts=gap_reads.counts(conn, utility_id=utility_id, meter_id=meter_id),
         clock=clocks.of_meter(conn, utility_id=utility_id, meter_id=meter_id),
         backfill=landings.last_backfill(conn, utility_id=utility_id, meter_id=meter_id),
     )

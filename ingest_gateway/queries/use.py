@@ -114,6 +114,6 @@ def zone_pressure(
     """Give each zone's hours of the period with its lowest and mean pressure, in kPa."""
     return [
         ZonePressure(hour.zone_id, hour.hour, hour.pressure_min_kpa, hour.pressure_mean_kpa, hour.pressure_meters)
-        for hour in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=zone_id)
+        for hour in zone_rollups.hours(conn, utility_id=utility_id, period=period, zone_id=zone_id, telling="pressure")
         if hour.pressure_min_kpa is not None and hour.pressure_mean_kpa is not None
     ]

@@ -25,13 +25,15 @@ class MeterClock:
 def fresh_offsets(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> dict[int, float]:
     """Tell of meters heard since their last sample how far their newest reading was ahead as it came.
 
-    At most `limit`, those sampled longest ago: a busy hour costs no more than a quiet one.
+    Old records that were loaded tell nothing of a clock. At most `limit`, those sampled longest ago: a busy hour costs
+    no more than a quiet one.
     """
     rows = conn.execute(
         """
         SELECT l.meter_id, extract(epoch FROM l.read_at - l.received_at)::float8 FROM meter_latest l
         LEFT JOIN meter_clock c ON c.utility_id = l.utility_id AND c.meter_id = l.meter_id
         WHERE l.utility_id = %(utility_id)s AND l.received_at > coalesce(c.sampled_at, '-infinity')
+          AND l.read_at > l.received_at - interval '2 days'
         ORDER BY coalesce(c.sampled_at, '-infinity'), l.meter_id LIMIT %(limit)s
         """,
         {"utility_id": utility_id, "limit": limit},

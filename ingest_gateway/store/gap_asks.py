@@ -12,11 +12,16 @@ PURPOSE = "gap"
 
 
 def lock(conn: Connection[TupleRow], *, utility_id: int) -> bool:
-    """Let one gateway at a time ask; false if another does."""
+    """Let one transaction at a time work on the utility's gaps; false if another does."""
     row = conn.execute(
         "SELECT pg_try_advisory_xact_lock(hashtextextended('gaps', %(utility_id)s))", {"utility_id": utility_id}
     ).fetchone()
     return row is not None and row[0]
+
+
+def wait_for_lock(conn: Connection[TupleRow], *, utility_id: int) -> None:
+    """Wait until no other transaction works on the utility's gaps: two that count the same ones stop each other."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('gaps', %(utility_id)s))", {"utility_id": utility_id})
 
 
 def open_totals(conn: Connection[TupleRow], *, utility_id: int) -> tuple[int, int]:

@@ -74,25 +74,26 @@ def may_drop(conn: Connection[TupleRow]) -> bool:
     return row is not None and row[0]
 
 
-def dropped(conn: Connection[TupleRow], *, utility_id: int) -> Sequence[Dropped]:
-    """List by reason what is no longer kept."""
+def dropped(conn: Connection[TupleRow], *, utility_id: int | None) -> Sequence[Dropped]:
+    """List by reason what is no longer kept; of no utility: of messages that name none of ours."""
     with conn.cursor(row_factory=class_row(Dropped)) as cursor:
         return cursor.execute(
             """
             SELECT reason, messages, readings, bytes, last_at FROM rejected_dropped
             WHERE utility_id = %(utility_id)s ORDER BY reason
             """,
-            {"utility_id": utility_id},
+            {"utility_id": NO_UTILITY if utility_id is None else utility_id},
         ).fetchall()
 
 
-def room(conn: Connection[TupleRow], *, utility_id: int) -> Room:
+def room(conn: Connection[TupleRow], *, utility_id: int | None) -> Room:
+    """Tell how much is kept of a utility's refused messages, or of those that name none of ours."""
     with conn.cursor(row_factory=class_row(Room)) as cursor:
         found = cursor.execute(
             """
             SELECT count(*) AS messages, coalesce(sum(octet_length(payload)), 0)::bigint AS bytes,
                    count(*) FILTER (WHERE replayed_at IS NULL) AS waiting
-            FROM rejected_message WHERE utility_id = %(utility_id)s
+            FROM rejected_message WHERE utility_id IS NOT DISTINCT FROM %(utility_id)s::integer
             """,
             {"utility_id": utility_id},
         ).fetchone()

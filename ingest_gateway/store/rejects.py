@@ -109,15 +109,16 @@ def storable(text: str) -> str:
 
 
 def page(
-    conn: Connection[TupleRow], *, utility_id: int, before: int | None, limit: int, chosen: RejectFilter
+    conn: Connection[TupleRow], *, utility_id: int | None, before: int | None, limit: int, chosen: RejectFilter
 ) -> list[RejectedMessage]:
-    """List refused messages, the last made first."""
+    """List refused messages, the last made first; of no utility: those that name none of ours."""
     with conn.cursor(row_factory=class_row(RejectedMessage)) as cursor:
         return cursor.execute(
             """
             SELECT reject_id, topic, payload, payload_bytes, reason, detail, first_at, last_at, times, replayed_at
             FROM rejected_message
-            WHERE utility_id = %(utility_id)s AND (%(before)s::bigint IS NULL OR reject_id < %(before)s)
+            WHERE utility_id IS NOT DISTINCT FROM %(utility_id)s::integer
+              AND (%(before)s::bigint IS NULL OR reject_id < %(before)s)
               AND (%(reason)s::text IS NULL OR reason = %(reason)s)
               AND (%(topic)s::text IS NULL OR strpos(topic, %(topic)s) > 0)
               AND (%(since)s::timestamptz IS NULL OR last_at >= %(since)s)
@@ -138,13 +139,14 @@ def page(
         ).fetchall()
 
 
-def one(conn: Connection[TupleRow], *, utility_id: int, reject_id: int) -> RejectedMessage:
+def one(conn: Connection[TupleRow], *, utility_id: int | None, reject_id: int) -> RejectedMessage:
     """:raises RejectUnknown: if the utility has none of this number"""
     with conn.cursor(row_factory=class_row(RejectedMessage)) as cursor:
         found = cursor.execute(
             """
             SELECT reject_id, topic, payload, payload_bytes, reason, detail, first_at, last_at, times, replayed_at
-            FROM rejected_message WHERE utility_id = %(utility_id)s AND reject_id = %(reject_id)s
+            FROM rejected_message
+            WHERE utility_id IS NOT DISTINCT FROM %(utility_id)s::integer AND reject_id = %(reject_id)s
             """,
             {"utility_id": utility_id, "reject_id": reject_id},
         ).fetchone()

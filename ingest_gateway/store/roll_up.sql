@@ -49,7 +49,10 @@ WITH span AS MATERIALIZED (
     FROM span
     CROSS JOIN LATERAL (
         SELECT * FROM (
-            (SELECT v.read_at, v.register, NULL::bigint AS export_register, 0 AS turn FROM revised AS v
+            (SELECT v.read_at, v.register, (
+                 SELECT r.export_register FROM reading AS r
+                 WHERE r.utility_id = %(utility_id)s AND r.meter_id = v.meter_id AND r.read_at = v.read_at
+             ) AS export_register, 0 AS turn FROM revised AS v
              WHERE v.meter_id = span.meter_id AND v.read_at <= span.start_at ORDER BY v.read_at DESC LIMIT 1)
             UNION ALL
             (SELECT r.read_at, r.register, r.export_register, 1 FROM reading AS r

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
@@ -60,10 +61,14 @@ def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
             JOIN meter AS m ON m.utility_id = %(utility_id)s AND m.meter_id = h.meter_id
             GROUP BY due.zone_id, due.hour, m.unit, coalesce(m.nominal_v, 0)
         ), gone AS (
-            DELETE FROM zone_hour AS z USING due
-            WHERE z.utility_id = %(utility_id)s AND z.zone_id = due.zone_id AND z.hour = due.hour
-                AND NOT EXISTS (SELECT FROM made AS n WHERE n.zone_id = z.zone_id AND n.hour = z.hour
-                    AND n.unit = z.unit AND n.nominal_v = z.nominal_v)
+            DELETE FROM zone_hour WHERE ctid = ANY (ARRAY(
+                SELECT z.place FROM due
+                CROSS JOIN LATERAL (
+                    SELECT *, ctid AS place FROM zone_hour AS z
+                    WHERE z.utility_id = %(utility_id)s AND z.zone_id = due.zone_id AND z.hour = due.hour OFFSET 0
+                ) AS z
+                WHERE (z.zone_id, z.hour, z.unit, z.nominal_v)
+                    NOT IN (SELECT zone_id, hour, unit, nominal_v FROM made)))
         ), written AS (
             INSERT INTO zone_hour (utility_id, zone_id, hour, unit, nominal_v, meters, readings, used, flow,
                 pressure_meters, pressure_min_kpa, pressure_mean_kpa, voltage_min_v, voltage_mean_v, voltage_max_v)
@@ -83,8 +88,15 @@ def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
     return row[0]
 
 
-def hours(conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_id: int | None) -> list[ZoneHour]:
-    """List the hours that begin in the period, of one zone or of all."""
+def hours(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    period: Period,
+    zone_id: int | None,
+    telling: Literal["pressure", "voltage"] | None = None,
+) -> list[ZoneHour]:
+    """List the hours that begin in the period, of one zone or of all; those alone that tell pressure, or voltage."""
     with conn.cursor(row_factory=class_row(ZoneHour)) as cursor:
         return cursor.execute(
             """
@@ -93,8 +105,16 @@ def hours(conn: Connection[TupleRow], *, utility_id: int, period: Period, zone_i
             FROM zone_hour
             WHERE utility_id = %(utility_id)s AND hour >= %(start)s AND hour < %(end)s
               AND (%(zone_id)s::bigint IS NULL OR zone_id = %(zone_id)s)
+              AND (%(telling)s::text IS NULL
+                   OR CASE %(telling)s WHEN 'pressure' THEN pressure_mean_kpa ELSE voltage_mean_v END IS NOT NULL)
             ORDER BY zone_id, hour, unit, nominal_v
             """,
-            {"utility_id": utility_id, "start": period.start, "end": period.end, "zone_id": zone_id},
+            {
+                "utility_id": utility_id,
+                "start": period.start,
+                "end": period.end,
+                "zone_id": zone_id,
+                "telling": telling,
+            },
             prepare=False,  # one zone and all zones are sought by different keys
         ).fetchall()

@@ -26,6 +26,7 @@ def look_at_bills(
     """Compare the bills that rest on readings of these meters and local days with what they would be now.
 
     A bill whose use or total would change becomes a candidate; one that would not has none. Return how many have one.
+    The meters are those that the bill names: an exchange that was entered after it is for a person to see.
     """
     utility = utility_of(conn, utility_id=utility_id)
     days = local_days(first, last + timedelta(days=1), zone=utility.zone)

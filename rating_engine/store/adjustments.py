@@ -52,7 +52,7 @@ def bills_touched(
     first: datetime,
     last: datetime,
 ) -> list[StandingBill]:
-    """List the standing bills of the meters' points that begin or end from `first` to `last`, by point, oldest first.
+    """List the meters' points' standing bills that begin or end after `first` and up to `last`, by point and time.
 
     A reading inside a billed time changes no bill: only the registers at its ends count.
     """
@@ -70,8 +70,8 @@ def bills_touched(
             FROM unnest(%(meter_ids)s::bigint[]) AS m (meter_id)
             JOIN installation i ON i.utility_id = %(utility_id)s AND i.meter_id = m.meter_id
             JOIN bill b ON b.utility_id = %(utility_id)s AND b.point_id = i.point_id AND b.period && i.valid
-            WHERE b.kind <> 'adjustment' AND upper(b.period) >= %(first)s
-              AND (upper(b.period) <= %(last)s OR lower(b.period) BETWEEN %(first)s AND %(last)s)
+            WHERE b.kind <> 'adjustment' AND upper(b.period) > %(first)s
+              AND (upper(b.period) <= %(last)s OR (lower(b.period) > %(first)s AND lower(b.period) <= %(last)s))
               AND NOT EXISTS (SELECT FROM bill_cancellation g
                               WHERE g.utility_id = b.utility_id AND g.bill_id = b.bill_id)
             ORDER BY b.point_id, lower(b.period), b.bill_id
@@ -168,6 +168,9 @@ class AdjustmentCandidate:
     total_before_minor: int
     total_after_minor: int | None
     problem: str
+    is_followed: (
+        bool  # a later bill of the point opens where this one closes: its own candidate takes off what it took up
+    )
 
 
 def open_ones(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[AdjustmentCandidate]:
@@ -177,13 +180,20 @@ def open_ones(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> lis
             """
             SELECT c.candidate_id, c.bill_id, b.bill_number, c.account_id, a.account_number, p.party_id,
                    p.name AS party_name, b.service, b.period, b.issued_at, c.found_at, c.changed_at, c.unit,
-                   c.quantity_before, c.quantity_after, c.currency, c.total_before_minor, c.total_after_minor, c.problem
+                   c.quantity_before, c.quantity_after, c.currency, c.total_before_minor, c.total_after_minor,
+                   c.problem,
+                   EXISTS (SELECT FROM bill n
+                           WHERE n.utility_id = b.utility_id AND n.point_id = b.point_id AND n.kind <> 'adjustment'
+                             AND lower(n.period) = upper(b.period) AND upper(n.period) > upper(b.period)
+                             AND NOT EXISTS (SELECT FROM bill_cancellation g
+                                             WHERE g.utility_id = n.utility_id AND g.bill_id = n.bill_id))
+                       AS is_followed
             FROM adjustment_candidate c
             JOIN bill b USING (utility_id, bill_id)
             JOIN account a ON a.utility_id = c.utility_id AND a.account_id = c.account_id
             JOIN party p ON p.utility_id = a.utility_id AND p.party_id = a.party_id
             WHERE c.utility_id = %(utility_id)s AND c.state = 'open'
-            ORDER BY c.found_at DESC, c.candidate_id DESC LIMIT %(limit)s
+            ORDER BY c.found_at DESC, b.point_id, lower(b.period), c.candidate_id LIMIT %(limit)s
             """,
             {"utility_id": utility_id, "limit": limit},
         ).fetchall()

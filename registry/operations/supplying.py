@@ -209,9 +209,7 @@ def exchange_meter(
     )
 
 
-def _tell_changed(
-    conn: Connection[TupleRow], *, utility_id: int, meter_id: int, point_id: int, at: datetime
-) -> None:
+def _tell_changed(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, point_id: int, at: datetime) -> None:
     """Tell that what the meter counted from `at` on counts otherwise: it was hung up, or taken down."""
     publish(
         conn,

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
-from registry.book import PartyRole, RegisterUnit, SenderKind, Service
+from registry.book import RegisterUnit, SenderKind, Service
 from registry.domain.unknown import MeterUnknown
 from registry.store.rows import frozen_row
 
@@ -140,7 +140,7 @@ def meters_of_parties(
     *,
     utility_id: int,
     party_ids: Collection[int],
-    roles: Collection[PartyRole],
+    roles: Collection[str],
     at: datetime,
 ) -> dict[int, frozenset[int]]:
     """Give the meters that hang at `at` where each party has one of these roles; a party without one is left out."""

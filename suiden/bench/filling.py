@@ -52,12 +52,12 @@ class Town:
 def instants(readings: int) -> list[datetime]:
     """Choose when a meter of so many readings sent them: every hour lately, before that once a day for 13 months.
 
-    More than 13 months of hours need a shorter interval; fewer than 13 months of days reach less far back.
+    More than 13 months of hours have a shorter interval; fewer than 13 months of days reach less far back.
     """
     end = local_day(TODAY, zone=TIME_ZONE).start
     days = (TODAY - add_months(TODAY, -MONTHS)).days
     if readings >= days * 24:
-        interval_s = next(s for s in FINER_S if readings <= days * 86_400 // s)
+        interval_s = min(s for s in FINER_S if readings >= days * 86_400 // s)
         return [end - timedelta(seconds=interval_s * n) for n in reversed(range(readings))]
     if readings <= 24:
         return [end - timedelta(hours=n) for n in reversed(range(readings))]

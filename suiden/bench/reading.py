@@ -57,6 +57,8 @@ class Report:
     roll_up_s: float
     reads: tuple[Measured, ...]
     tables: tuple[TableSize, ...]
+    compressed_bytes: int | None  # of the table reading; None where it was not compressed
+    not_compressed: str  # and why
 
 
 def fill(database_url: str, *, readings: int, meters: int, say: Say) -> tuple[Town, float, float]:

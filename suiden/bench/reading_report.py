@@ -6,11 +6,16 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from ingest_gateway.queries import reading_engine
 from suiden.bench import reading, rig, store
 from suiden.bench.filling import Say
 from suiden.bench.reading import GOAL_MS, Measured, Report
 
 SEED = 20_270_201
+NOT_COMPRESSED = {
+    "plain": "PostgreSQL without TimescaleDB has no compression of tables",
+    "apache": "this TimescaleDB is the Apache edition, whose licence leaves compression out",
+}
 
 
 def run(database_url: str | None, *, readings: int, meters: int, reads: int, say: Say) -> Report:
@@ -20,7 +25,19 @@ def run(database_url: str | None, *, readings: int, meters: int, reads: int, say
         measured = reading.measure(servers.database_url, town=town, reads=reads, seed=SEED, say=say)
         with psycopg.connect(servers.database_url) as conn:
             tables = store.table_sizes(conn, reading.TABLES)
-        return Report(servers.engine, town.readings, len(town.meter_ids), fill_s, roll_up_s, measured, tuple(tables))
+            not_compressed = NOT_COMPRESSED.get(reading_engine(conn), "")
+            compressed = None if not_compressed else store.compress(conn)
+        return Report(
+            engine=servers.engine,
+            readings=town.readings,
+            meters=len(town.meter_ids),
+            fill_s=fill_s,
+            roll_up_s=roll_up_s,
+            reads=measured,
+            tables=tuple(tables),
+            compressed_bytes=compressed,
+            not_compressed=not_compressed,
+        )
 
 
 def show(report: Report, *, console: Console) -> None:
@@ -46,6 +63,10 @@ def show(report: Report, *, console: Console) -> None:
         megabytes = [f"{part / 1e6:,.1f}" for part in (size.heap, size.indexes)]
         sizes.add_row(size.table, f"{size.rows:,}", *megabytes, f"{total / report.readings:.1f}")
     console.print(sizes)
+    if report.compressed_bytes is None:
+        console.print(f"readings were not compressed: {report.not_compressed}")
+    else:
+        console.print(f"reading, compressed: {report.compressed_bytes / report.readings:.1f} bytes a reading")
 
 
 def as_json(report: Report) -> list[dict[str, Any]]:
@@ -56,6 +77,8 @@ def as_json(report: Report) -> list[dict[str, Any]]:
         {**head, "table": size.table, "rows": size.rows, "heap_bytes": size.heap, "index_bytes": size.indexes}
         for size in report.tables
     ]
+    if report.compressed_bytes is not None:
+        entries.append({**head, "table": "reading, compressed", "bytes": report.compressed_bytes})
     return entries
 
 

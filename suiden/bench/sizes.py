@@ -24,14 +24,6 @@ def size(text: str) -> int:
     return int(exact)
 
 
-def sizes(text: str) -> list[int]:
-    """Read a list of sizes: 1M,10M,50M.
-
-    :raises SizeUnreadable: if one of them is not a whole number above zero
-    """
-    return [size(part) for part in text.split(",")]
-
-
 def written(count: int) -> str:
     """Write a size shortly: 50M, 1.5M, 100k."""
     for letter, factor in (("M", 1_000_000), ("k", 1_000)):

@@ -1,12 +1,16 @@
 """What a benchmark asks the database about itself: plans and sizes."""
 
+import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection, Cursor, sql
 from psycopg.rows import TupleRow
+
+from ingest_gateway.domain.packing import COLUMNS, HEADER, TRAILER
 
 TOLD_ROWS = 1_000  # a sequential scan of a smaller table is no fault
 
@@ -98,6 +102,29 @@ def table_sizes(conn: Connection[TupleRow], tables: list[str]) -> list[TableSize
     return sizes
 
 
+def compress(conn: Connection[TupleRow]) -> int:
+    """Compress every chunk of the readings, where the licence allows; return their bytes after it, with indexes."""
+    conn.execute("SELECT count(compress_chunk(chunk)) FROM show_chunks('reading') AS chunk")
+    row = conn.execute(
+        "SELECT sum(after_compression_total_bytes)::bigint FROM hypertable_compression_stats('reading')"
+    ).fetchone()
+    assert row is not None, "an aggregate gives a row"
+    return row[0]
+
+
+def copy_readings(conn: Connection[TupleRow], rows: bytes) -> None:
+    """Store packed readings by binary COPY, as the gateway does."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    statement = sql.SQL("COPY reading ({}) FROM STDIN (FORMAT BINARY)").format(columns)
+    with conn.cursor() as cursor, cursor.copy(statement) as stream:
+        stream.write(HEADER + rows + TRAILER)
+
+
+def checkpoint(conn: Connection[TupleRow]) -> None:
+    """Write all that is in memory to the disk, so that each measurement begins alike."""
+    conn.execute("CHECKPOINT")
+
+
 def lay_by_day(conn: Connection[TupleRow]) -> None:
     """Put the rows of meter_day in the order in which the days passed: a customer's days are then far apart."""
     conn.execute("CREATE INDEX meter_day_laid ON meter_day (utility_id, day, meter_id)")
@@ -115,3 +142,16 @@ def written_ahead(conn: Connection[TupleRow]) -> int:
     row = conn.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").fetchone()
     assert row is not None, "the function returns a value"
     return row[0]
+
+
+def cpu_us(conn: Connection[TupleRow]) -> float | None:
+    """Tell how much of a processor the connection's server process has used; None where it is not of this machine."""
+    server = conn.info.backend_pid
+    try:
+        told = Path(f"/proc/{server}/stat").read_text()
+    except OSError:
+        return None
+    if "postgres" not in told[: told.rindex(")")]:
+        return None
+    user, system = told[told.rindex(")") + 2 :].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") * 1e6

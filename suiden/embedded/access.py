@@ -42,7 +42,7 @@ class Rule:
 
 
 SENDER_RULES = (
-    Rule("write", "suiden/v1/+/%u/up"),
+    Rule("write", "suiden/v1/+/%u/up/#"),  # and the topics below it, of the other formats
     Rule("read", "suiden/v1/+/%u/ack"),
     Rule("read", "suiden/v1/+/%u/down"),
 )
@@ -90,7 +90,7 @@ def write_files(*, logins: Sequence[Login], rules: Sequence[Rule], password_file
 
 
 def rules_of_sender(*, utility: str, name: str) -> tuple[Rule, ...]:
-    """Give a sender its own three topics of its own utility."""
+    """Give a sender its own topics of its own utility."""
     return tuple(
         Rule(rule.access, rule.topic.replace("+", utility, 1).replace("%u", name), only_for=name)
         for rule in SENDER_RULES
@@ -98,10 +98,12 @@ def rules_of_sender(*, utility: str, name: str) -> tuple[Rule, ...]:
 
 
 def as_acl(rules: Sequence[Rule]) -> str:
-    """Write rules that each belong to one login, in the order given, as Mosquitto reads them."""
-    lines: list[str] = []
+    """Write rules as Mosquitto reads them: those for every login, then those of one login each, in the order given."""
+    lines = [f"pattern {rule.access} {rule.topic}" for rule in rules if rule.only_for is None]
     user: str | None = None
     for rule in rules:
+        if rule.only_for is None:
+            continue
         if rule.only_for != user:
             user = rule.only_for
             lines += ["", f"user {user}"]

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway.invariants import INVARIANTS
+from kernel import invariants
+from kernel.clock import wall_now
 from suiden.torture import store
 from suiden.torture.senders import EPOCH, Sender
 
@@ -33,7 +36,17 @@ class Comparison:
     def differences(self, conn: Connection[TupleRow], *, everything: bool) -> list[str]:
         """Say what the store and the logs differ in; to be asked when nothing is under way any more."""
         found = [*self._read_refused(conn), *self._compare_new(conn), *self._compare_numbers(conn)]
-        totals = store.totals(conn)
+        found += self._compare_sums(store.totals(conn))
+        found += _few("newest readings differ", store.latest_differing(conn, utility_id=self._truth.utility_id))
+        checks = invariants.check(conn, invariants=INVARIANTS, wall_now=wall_now())
+        found += [f"standing check {check.name}: {check.example}" for check in checks if check.violations]
+        if everything:
+            found += self._compare_everything(conn)
+        return found
+
+    def _compare_sums(self, totals: store.Totals) -> list[str]:
+        """Compare the store's own sums with each other and with the logs."""
+        found: list[str] = []
         logged = sum(sender.entries * len(sender.log.serials) for sender in self._senders)
         expected = logged - len(self._not_stored)
         if totals.readings != expected:
@@ -42,9 +55,10 @@ class Comparison:
             found.append(f"{totals.readings} readings are stored, and batches say {totals.stored_in_batches}")
         if totals.batches != totals.batches_told:
             found.append(f"{totals.batches - totals.batches_told} batches were told to nobody")
-        found += _few("newest readings differ", store.latest_differing(conn, utility_id=self._truth.utility_id))
-        if everything:
-            found += self._compare_everything(conn)
+        if totals.counted_received != totals.counted_stored + totals.counted_others:
+            found.append(f"in intake_count received is not stored + duplicates + rejected: {totals}")
+        if totals.counted_received and totals.counted_stored != totals.readings:
+            found.append(f"{totals.readings} readings are stored, and intake_count says {totals.counted_stored}")
         return found
 
     # --- readings

@@ -46,14 +46,16 @@ def conclude(outcomes: Sequence[Outcome], *, seed: int, report: Path | None, con
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    numbers = ("read", "refused", "a second", "slowest", "memory", "failed")
+    is_guided = not any(one.outcomes for one in outcomes)
+    became = ("inputs", "branches") if is_guided else ("read", "refused")
+    numbers = (*became, "a second", "slowest", "memory", "failed")
     table = Table(Column("format", no_wrap=True), *(Column(name, justify="right", no_wrap=True) for name in numbers))
     for one in outcomes:
         read = sum(count for name, count in one.outcomes.items() if name.startswith("read"))
+        counts = (one.inputs, one.branches) if is_guided else (read, sum(one.outcomes.values()) - read)
         table.add_row(
             one.format,
-            f"{read:,}",
-            f"{sum(one.outcomes.values()) - read:,}",
+            *(f"{count:,}" for count in counts),
             f"{one.inputs / max(one.seconds, 1e-9):,.0f}",
             f"{one.slowest_s * 1000:.0f} ms",
             f"+{one.grown_kib / 1024:.0f} MiB",
@@ -71,6 +73,7 @@ def _told(outcome: Outcome, *, seed: int) -> dict[str, object]:
         "slowest_ms": round(outcome.slowest_s * 1000, 1),
         "grown_kib": outcome.grown_kib,
         "failed": len(outcome.failures),
+        "branches": outcome.branches,
         "outcomes": dict(sorted(outcome.outcomes.items())),
     }
 

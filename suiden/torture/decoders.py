@@ -52,13 +52,17 @@ class Failure:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the inputs of one format. `outcomes` counts them by their reason, or as read."""
+    """What became of the inputs of one format. `outcomes` counts them by their reason, or as read.
+
+    A guided torture counts `branches` that were reached instead.
+    """
 
     format: str
     inputs: int = 0
     seconds: float = 0.0
     slowest_s: float = 0.0
     grown_kib: int = 0
+    branches: int = 0
     outcomes: Counter[str] = field(default_factory=Counter[str])
     failures: list[Failure] = field(default_factory=list[Failure])
 

@@ -18,10 +18,10 @@ def diagnose(rig: Rig) -> str:
         ("lines", [f"{line.name}: {line.state}" for line in (rig.from_senders, rig.to_broker, rig.to_database)]),
         ("servers", [f"broker pid {rig.broker.pid}, PostgreSQL pid {rig.postgres.pid}, {_disk(rig)}"]),
         ("database", _database(rig)),
-        ("end of the gateway's log", last_lines(rig.gateway.log_path, count=LINES_SHOWN).splitlines()),
+        *_ends_of_logs(rig),
         ("end of PostgreSQL's log", last_lines(rig.postgres.log_path, count=LINES_SHOWN).splitlines()),
         ("end of the broker's log", last_lines(rig.broker.log_path, count=LINES_SHOWN).splitlines()),
-        ("where the gateway's threads stood", rig.gateway.stacks().splitlines()),
+        *(("where a gateway's threads stood", gateway.stacks().splitlines()) for gateway in rig.gateways),
     ]
     return "\n".join(f"== {name}\n" + "\n".join(f"  {line}" for line in lines) for name, lines in parts)
 
@@ -40,11 +40,20 @@ def _senders(rig: Rig) -> list[str]:
 
 
 def _gateway(rig: Rig) -> list[str]:
-    lines = [f"pid {rig.gateway.pid}, {rig.gateway.starts} starts, counts {rig.gateway.outcomes()}"]
-    for path in ("/readyz", "/healthz"):
-        answer = rig.gateway.ask(path)
-        lines.append(f"{path}: {'no answer' if answer is None else f'{answer.status} {answer.text.strip()}'}")
+    lines: list[str] = []
+    for gateway in rig.gateways:
+        lines.append(f"pid {gateway.pid}, {gateway.starts} starts, counts {gateway.outcomes()}")
+        for path in ("/readyz", "/healthz"):
+            answer = gateway.ask(path)
+            lines.append(f"{path}: {'no answer' if answer is None else f'{answer.status} {answer.text.strip()}'}")
     return lines
+
+
+def _ends_of_logs(rig: Rig) -> list[tuple[str, list[str]]]:
+    return [
+        ("end of a gateway's log", last_lines(gateway.log_path, count=LINES_SHOWN).splitlines())
+        for gateway in rig.gateways
+    ]
 
 
 def _disk(rig: Rig) -> str:

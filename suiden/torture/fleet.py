@@ -50,8 +50,8 @@ def book() -> Book:
 class Fleet:
     """The senders; while it is loaded each reads its meters at a steady pace, and always sends again what is due."""
 
-    def __init__(self, *, logins: Sequence[Login], seed: int, loss: float, messages_per_s: float) -> None:
-        """`messages_per_s` is of all senders together, as they are sent for the first time."""
+    def __init__(self, *, logins: Sequence[Login], seed: int, loss: float, trusts: bool, messages_per_s: float) -> None:
+        """`messages_per_s` is of all senders together, as they are sent for the first time; see `Sender`."""
         passwords = {login.name: login.password for login in logins}
         self.senders = tuple(
             Sender(
@@ -61,6 +61,7 @@ class Fleet:
                 serials=serials,
                 seed=f"{seed}/{name}",
                 loss=loss,
+                trusts=trusts,
             )
             for name, serials in meters_by_sender().items()
         )
@@ -80,7 +81,8 @@ class Fleet:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.ident is not None:
+            self._thread.join(5)
         for sender in self.senders:
             sender.close()
 

@@ -34,8 +34,10 @@ class Answer:
 class GatewayProcess:
     """`suiden gateway`, started, killed and asked how it fares."""
 
-    def __init__(self, *, database_url: str, mqtt_url: str, log_path: Path, data_dir: Path) -> None:
-        self.log_path = log_path
+    def __init__(self, *, database_url: str, mqtt_url: str, folder: Path, worker: str) -> None:
+        """`worker` is its name in a group that shares the messages; none: it is the only one."""
+        self.worker = worker
+        self.log_path = folder / f"gateway{worker}.log"
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._port = free_port()
@@ -43,12 +45,14 @@ class GatewayProcess:
         self._environment = kept | {
             "DATABASE_URL": database_url,
             "MQTT_URL": mqtt_url,
-            "SUIDEN_DATA_DIR": str(data_dir),
+            "SUIDEN_DATA_DIR": str(folder),
             "SUIDEN_GATEWAY_METRICS_PORT": str(self._port),
             "SUIDEN_GATEWAY_DATABASE_DEADLINE_S": str(DATABASE_DEADLINE_S),
             "SUIDEN_GATEWAY_KEEPALIVE_S": str(KEEPALIVE_S),
             "PYTHONFAULTHANDLER": "1",  # SIGABRT shows where every thread stands
         }
+        if worker:
+            self._environment |= {"SUIDEN_GATEWAY_SHARE": "torture", "SUIDEN_GATEWAY_WORKER": worker}
 
     @property
     def pid(self) -> int | None:

@@ -49,9 +49,12 @@ class Rig:
         broker: BrokerKind,
         seed: int,
         loss: float,
+        trusts: bool,
         messages_per_s: float,
+        workers: int,
         say: Callable[[str], None],
     ) -> None:
+        """Take an empty folder of its own; `loss` and `trusts` are the senders', and several workers share them."""
         self.folder = folder
         self._say = say
         folder.chmod(0o711)
@@ -62,14 +65,15 @@ class Rig:
         logins = [Login(name=name, password=secrets.token_urlsafe(12)) for name in fleets.meters_by_sender()]
         kind = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
         self.broker = kind(data_dir=folder / "broker", logins=[self._service, *logins])
-        self.fleet = fleets.Fleet(logins=logins, seed=seed, loss=loss, messages_per_s=messages_per_s)
+        self.fleet = fleets.Fleet(logins=logins, seed=seed, loss=loss, trusts=trusts, messages_per_s=messages_per_s)
         self._protocol = "" if broker == "mosquitto" else "?protocol=3.1.1"
         self._lines = Lines()
         self.to_broker = self._lines.lay("gateway to broker")
         self.to_database = self._lines.lay("gateway to database")
         self.from_senders = self._lines.lay("senders to broker")
         self.database_url = ""  # past the line
-        self.gateway: GatewayProcess
+        self.gateways: list[GatewayProcess] = []
+        self._workers = [str(number) for number in range(1, workers + 1)] if workers > 1 else [""]
         self.truth: store.Identities
 
     def start(self) -> None:
@@ -85,23 +89,24 @@ class Rig:
         parts = urlsplit(self.database_url)
         through_line = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.to_database.port}")
         login = f"{self._service.name}:{self._service.password}"
-        self.gateway = GatewayProcess(
-            database_url=through_line.geturl(),
-            mqtt_url=f"mqtt://{login}@127.0.0.1:{self.to_broker.port}{self._protocol}",
-            log_path=self.folder / "gateway.log",
-            data_dir=self.folder,
-        )
+        mqtt_url = f"mqtt://{login}@127.0.0.1:{self.to_broker.port}{self._protocol}"
         self._say("starting the gateway")
-        self.gateway.start()
+        for worker in self._workers:
+            gateway = GatewayProcess(
+                database_url=through_line.geturl(), mqtt_url=mqtt_url, folder=self.folder, worker=worker
+            )
+            self.gateways.append(gateway)
+            gateway.start()
         self.wait_for(self.is_ready, within_s=30, what="the gateway gets ready")
         self.fleet.start(port=self.from_senders.port)
 
     def stop(self) -> None:
         """Stop all of it; what never started is passed over."""
         self.fleet.close()
-        if hasattr(self, "gateway"):
-            self.gateway.signal(signal.SIGCONT)
-            self.gateway.stop()
+        for gateway in self.gateways:
+            if gateway.pid is not None:
+                gateway.signal(signal.SIGCONT)
+                gateway.stop()
         self._lines.close()
         self.broker.stop()
         self.postgres.stop()
@@ -135,12 +140,21 @@ class Rig:
         kill(self.postgres.pid, signal.SIGKILL)
         self.wait_for(lambda: self.postgres.pid is None, within_s=5, what="PostgreSQL is dead")
 
+    def start_gateways(self) -> None:
+        for gateway in self.gateways:
+            gateway.start()
+
+    def kill_gateways(self) -> None:
+        """Kill -9 all of them."""
+        for gateway in self.gateways:
+            gateway.signal(signal.SIGKILL)
+
     def kill_broker(self) -> None:
         kill(self.broker.pid, signal.SIGKILL)
         self.wait_for(lambda: self.broker.pid is None, within_s=5, what="the broker is dead")
 
     def backends(self) -> list[int]:
-        """List the processes of PostgreSQL that serve the gateway, the busiest first."""
+        """List the processes of PostgreSQL that serve the gateway."""
         with store.connect(self.database_url) as conn:
             return store.backends_of_gateway(conn)
 
@@ -152,8 +166,9 @@ class Rig:
     # --- waiting
 
     def is_ready(self) -> bool:
-        answer = self.gateway.ask("/readyz")
-        return answer is not None and answer.status == 200
+        """Tell whether every gateway calls itself ready."""
+        answers = [gateway.ask("/readyz") for gateway in self.gateways]
+        return all(answer is not None and answer.status == 200 for answer in answers)
 
     def wait_for(self, is_so: Callable[[], bool], *, within_s: float, what: str) -> float:
         """Wait until it is so; return how long that took.

@@ -70,9 +70,9 @@ class Sender:
     """One sender with its own line to the broker; its methods are called by several threads."""
 
     def __init__(
-        self, *, utility: str, name: str, password: str, serials: Sequence[str], seed: str, loss: float
+        self, *, utility: str, name: str, password: str, serials: Sequence[str], seed: str, loss: float, trusts: bool
     ) -> None:
-        """`loss` is the share of all messages and acks that is lost on the way."""
+        """`loss` is the share of all messages and acks that is lost on the way; who trusts sends nothing again."""
         self.name = name
         self.log = SenderLog(tuple(serials))
         self.counts = Counts()
@@ -84,18 +84,20 @@ class Sender:
         self.forgotten: dict[int, int] = {}  # numbers that it can send no more, with their lines of the log
         self.last_ack: Mapping[str, object] = {}
         self._loss = loss
+        self._trusts = trusts
         self._random = random.Random(seed)
         self._topic = f"suiden/v1/{utility}/{name}"
         self._lock = threading.Lock()
         self._kept: dict[int, _Kept] = {}
         self._acked_s = 0.0
         self._jumps = 0
+        self._newest_us: dict[tuple[int, int], int] = {}  # by each clock it ever had
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=True)
         self._client.username_pw_set(name, password)
         self._client.reconnect_delay_set(*RECONNECT_S)  # pyright: ignore[reportArgumentType]  (it takes fractions)
         self._client.max_inflight_messages_set(INFLIGHT)
         self._client.on_connect = self._on_connect
-        self._client.on_message = lambda _client, _userdata, message: self._take_ack(bytes(message.payload))
+        self._client.on_message = lambda _client, _userdata, message: self.take_ack(bytes(message.payload))
 
     def connect(self, port: int) -> None:
         self._client.connect_async("127.0.0.1", port, keepalive=5)
@@ -189,9 +191,9 @@ class Sender:
         """
         jump_mark = self._jumps % 999 + 1 if self.offset_us else 0
         instant_us = (now_us + self.offset_us) // 1000 * 1000 + jump_mark
-        previous_us = self.log.instants_us[-1] if self.entries else 0
-        while instant_us <= previous_us < instant_us + 1_000_000:
-            instant_us += 1000
+        clock = (self.offset_us, jump_mark)
+        instant_us = max(instant_us, self._newest_us.get(clock, instant_us - 1000) + 1000)
+        self._newest_us[clock] = instant_us
         return instant_us
 
     def _send(self, number: int) -> None:
@@ -204,6 +206,8 @@ class Sender:
             kept.missing = False
             is_lost = self._random.random() < self._loss
             payload = self._encode(number, kept.entry)
+            if self._trusts:
+                del self._kept[number]
         self.counts.sent += 1
         if is_lost or not self._client.is_connected():
             self.counts.dropped += 1
@@ -218,7 +222,7 @@ class Sender:
         ]
         return json.dumps({"seq": number, "boot": self.boot, "oldest": min(self._kept), "readings": readings})
 
-    def _take_ack(self, payload: bytes) -> None:
+    def take_ack(self, payload: bytes) -> None:
         """Forget what is durable, and note what is missing."""
         ack = json.loads(payload)
         with self._lock:

@@ -34,6 +34,9 @@ class Totals:
     stored_in_batches: int
     batches: int
     batches_told: int
+    counted_received: int
+    counted_stored: int
+    counted_others: int  # duplicates and rejected
     database_bytes: int
 
 
@@ -72,11 +75,10 @@ def set_clock(conn: Connection[TupleRow], *, at: datetime) -> None:
 
 
 def backends_of_gateway(conn: Connection[TupleRow]) -> list[int]:
-    """List the server's processes that serve the gateway, those in a transaction first."""
+    """List the server's processes that serve the gateway."""
     rows = conn.execute(
         """
-        SELECT pid FROM pg_stat_activity WHERE application_name = 'suiden gateway'
-        ORDER BY xact_start IS NULL, backend_xid IS NULL, pid
+        SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'suiden gateway%' ORDER BY pid
         """
     ).fetchall()
     return [pid for (pid,) in rows]
@@ -109,7 +111,12 @@ def totals(conn: Connection[TupleRow]) -> Totals:
                    (SELECT coalesce(sum(stored), 0)::bigint FROM intake_batch) AS stored_in_batches,
                    (SELECT count(*) FROM intake_batch) AS batches,
                    (SELECT count(*) FROM intake_batch JOIN told USING (batch_id)) AS batches_told,
+                   counted.received AS counted_received, counted.stored AS counted_stored,
+                   counted.others AS counted_others,
                    pg_database_size(current_database()) AS database_bytes
+            FROM (SELECT coalesce(sum(received), 0)::bigint AS received, coalesce(sum(stored), 0)::bigint AS stored,
+                         coalesce(sum(duplicates + rejected), 0)::bigint AS others
+                  FROM intake_count) AS counted
             """
         ).fetchone()
     assert found is not None, "an aggregate gives one row"

@@ -63,9 +63,11 @@ def repeat_command(report: Report) -> str:
     """Give the command that runs the same faults up to the last one again."""
     options = report.options
     only = f" --only {','.join(options.kinds)}" if options.kinds else ""
+    trust = " --trust" if options.trusts else ""
+    workers = f" --workers {options.workers}" if options.workers > 1 else ""
     return (
         f"suiden torture ingest --cycles {max(1, len(report.cycles))} --seed {options.seed} --broker {options.broker}"
-        f" --rate {options.messages_per_s:g}{only}"
+        f" --rate {options.messages_per_s:g}{only}{workers}{trust}"
     )
 
 

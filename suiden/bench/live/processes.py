@@ -21,7 +21,7 @@ from suiden.settings import ROOT
 
 READY_TIMEOUT_S = 120.0
 PATIENCE_S = 20.0
-POLL_S = 0.1
+POLL_S = 0.05
 
 
 class LiveImpossible(Exception):

@@ -34,6 +34,7 @@ class Plan:
     serials: list[str]
     rate_per_s: float
     count: int
+    begun_file: str  # made when the first message leaves
     times_file: str  # of each message the millisecond when it was published, as 64-bit integers
 
     def write(self, path: Path) -> None:
@@ -111,6 +112,7 @@ def run(plan: Plan) -> None:
     ]
     times_ms = array("q")
     meters = len(plan.serials)
+    Path(plan.begun_file).touch()
     begun_s = time.perf_counter()
     while len(times_ms) < plan.count:
         elapsed_s = time.perf_counter() - begun_s

@@ -22,7 +22,7 @@ from suiden.bench.rig import Rig
 
 LOAD = "live5000"
 OPENED_WITHIN_S = 300.0
-WARM_S = 5.0
+WARM_S = 5.0  # published before it is measured
 AFTERWARDS_S = 3.0
 Say = Callable[[str], None]
 
@@ -49,6 +49,7 @@ def run_live(
     viewers: int = 995,
     consoles: int = 5,
     meters: int | None = None,
+    warm_s: float = WARM_S,
     say: Say = print,
 ) -> LiveFigures:
     """Publish to a new utility, by default one reading of each meter a second, and measure when it is seen.
@@ -65,16 +66,17 @@ def run_live(
         processes, web_port, gateway_port = stack.enter_context(product(rig, folder=folder))
         say(f"opening {viewers + consoles:,} streams")
         _open_screens(processes, folder=folder, port=web_port, customers=customers, operators=operators)
-        say(f"publishing {rate_per_s:,.0f} messages a second for {WARM_S:.0f} + {duration_s:.0f} s")
+        say(f"publishing {rate_per_s:,.0f} messages a second for {warm_s:.0f} + {duration_s:.0f} s")
         plan = publishing.Plan(
             mqtt_url=rig.mqtt_url,
             utility=rigs.UTILITY,
             serials=[rigs.serial(number) for number in range(count)],
             rate_per_s=rate_per_s,
-            count=int(rate_per_s * (WARM_S + duration_s)),
+            count=int(rate_per_s * (warm_s + duration_s)),
+            begun_file=str(folder / "begun"),
             times_file=str(folder / "times"),
         )
-        run = _publish(processes, plan, folder=folder, gateway_port=gateway_port, duration_s=duration_s)
+        run = _publish(processes, plan, folder=folder, gateway_port=gateway_port, warm_s=warm_s)
     return _figures(run, viewers=viewers, consoles=consoles, load_before=load_before)
 
 
@@ -99,12 +101,13 @@ def _open_screens(
     )
 
 
-def _publish(processes: Processes, plan: publishing.Plan, *, folder: Path, gateway_port: int, duration_s: float) -> Run:
+def _publish(processes: Processes, plan: publishing.Plan, *, folder: Path, gateway_port: int, warm_s: float) -> Run:
     plan.write(folder / "publisher.json")
     processes.start("publisher", "-m", "suiden.bench.live.publisher", str(folder / "publisher.json"))
-    time.sleep(WARM_S)
+    processes.wait_for(Path(plan.begun_file).exists, what="nothing was published")
+    time.sleep(warm_s)
     before = processes.snapshot(gateway_port=gateway_port)
-    time.sleep(duration_s)
+    time.sleep(plan.count / plan.rate_per_s - warm_s)
     after = processes.snapshot(gateway_port=gateway_port)
     processes.join("publisher", timeout_s=60.0)
     time.sleep(AFTERWARDS_S)
@@ -115,7 +118,7 @@ def _publish(processes: Processes, plan: publishing.Plan, *, folder: Path, gatew
     times_ms.frombytes(Path(plan.times_file).read_bytes())
     return Run(
         plan=plan,
-        first=int(plan.rate_per_s * WARM_S),
+        first=int(plan.rate_per_s * warm_s),
         before=before,
         after=after,
         end=end,
@@ -145,7 +148,7 @@ def _figures(run: Run, *, viewers: int, consoles: int, load_before: float) -> Li
     published_s = (run.times_ms[-1] - run.times_ms[run.first]) / 1000
     return LiveFigures(
         load=LOAD,
-        readings_per_s=round(len(numbers) / max(published_s, 0.001), 1),
+        readings_per_s=round(float(len(numbers) / max(published_s, 0.001)), 1),
         commit_ms_p50=of_histogram(run.before.waits, run.after.waits, percent=50),
         commit_ms_p95=of_histogram(run.before.waits, run.after.waits, percent=95),
         screen_ms_p50=percentile(on_screen.after_ms, 50),
@@ -154,7 +157,7 @@ def _figures(run: Run, *, viewers: int, consoles: int, load_before: float) -> Li
         never_shown=on_screen.never,
         console_ms_p50=percentile(console_ms, 50),
         console_ms_p99=percentile(console_ms, 99),
-        console_refreshes_per_s=round(len(console_ms) / (published_s + AFTERWARDS_S), 2),
+        console_refreshes_per_s=round(float(len(console_ms) / (published_s + AFTERWARDS_S)), 2),
         viewers=viewers,
         consoles=consoles,
         meters=len(run.plan.serials),

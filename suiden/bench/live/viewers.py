@@ -7,7 +7,6 @@ asks for that part, as the page does. It runs until SIGTERM and then writes what
 import asyncio
 import json
 import re
-import resource
 import signal
 import sys
 import time
@@ -17,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from customer_app.server import allow_many_connections
 
 INSTANT = re.compile(rb'<time datetime="([^"]+)"')
 EVENT = re.compile(rb"^event: live-(\S+)", re.MULTILINE)
@@ -218,12 +219,6 @@ def _us(instant: bytes) -> int:
     return round(datetime.fromisoformat(instant.decode()).timestamp() * 1_000_000)
 
 
-def allow_many_files() -> None:
-    """Let this process hold as many connections as the machine lets it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 if __name__ == "__main__":
-    allow_many_files()
+    allow_many_connections()
     asyncio.run(Screens(Plan.read(Path(sys.argv[1]))).run())

@@ -12,6 +12,8 @@ class Fault(ABC):
 
     kind: ClassVar[str]
     tells: ClassVar[str] = ""  # what /readyz must name while it is; nothing: the gateway need not know, or cannot
+    spares_broker: ClassVar[bool] = False  # a broker that keeps its word delivers all by itself afterwards
+    is_long: ClassVar[bool] = False  # it waits for deadlines or for clocks, and comes half as often
     goes_on: ClassVar[bool] = False  # it may instead take in messages all the while
 
     def __init__(self, rig: Rig, dice: random.Random) -> None:

@@ -12,6 +12,7 @@ class UtilityClockWrong(Fault):
     """The utility's clock jumps, and later back: what seems to lie ahead may be refused, and then is kept."""
 
     kind = "utility_clock"
+    is_long = True
 
     def start(self) -> None:
         hours = self.dice.choice((-72, -3, 3, 72))
@@ -33,6 +34,8 @@ class TimeLeaps(Fault):
     """The utility's clock is set forward for good; the senders' follow later, so that all is late for a while."""
 
     kind = "time_leap"
+    is_long = True
+    spares_broker = True
 
     def start(self) -> None:
         self._span = timedelta(minutes=self.dice.randint(20, 600))

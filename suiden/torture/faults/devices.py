@@ -7,6 +7,7 @@ class DiskFull(Fault):
     """The database's disk fills up, and room is made later; PostgreSQL may have ended."""
 
     kind = "disk_full"
+    spares_broker = True
     tells = "database"
 
     def start(self) -> None:

@@ -79,6 +79,7 @@ class BrokerLineCut(_ToBroker, _LineCut):
     """The line between gateway and broker breaks, in the middle of a packet or between two."""
 
     kind = "broker_line_cut"
+    spares_broker = True
     tells = "broker"
 
 
@@ -86,12 +87,15 @@ class BrokerLineSlow(_ToBroker, _LineSlow):
     """The line between gateway and broker gets slow."""
 
     kind = "broker_line_slow"
+    spares_broker = True
 
 
 class BrokerLineSilent(_ToBroker, _LineSilent):
     """Nothing passes between gateway and broker, and nobody closes the connection."""
 
     kind = "broker_line_silent"
+    is_long = True
+    spares_broker = True
     tells = "broker"
 
 
@@ -99,6 +103,7 @@ class DatabaseLineCut(_ToDatabase, _LineCut):
     """The line between gateway and database breaks: whether a commit happened is not known."""
 
     kind = "database_line_cut"
+    spares_broker = True
     tells = "database"
 
 
@@ -106,12 +111,15 @@ class DatabaseLineSlow(_ToDatabase, _LineSlow):
     """The line between gateway and database gets slow."""
 
     kind = "database_line_slow"
+    spares_broker = True
 
 
 class DatabaseLineSilent(_ToDatabase, _LineSilent):
     """Nothing passes between gateway and database, and nobody closes the connection."""
 
     kind = "database_line_silent"
+    is_long = True
+    spares_broker = True
     tells = "database"
 
 

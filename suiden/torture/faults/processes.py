@@ -10,44 +10,51 @@ class GatewayKilled(Fault):
     """kill -9 of the gateway."""
 
     kind = "gateway_kill"
+    spares_broker = True
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self._gateway = self.dice.choice(self.rig.gateways)
+        self._gateway.signal(signal.SIGKILL)
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self._gateway.start()
 
 
 class GatewayRestarted(Fault):
     """The gateway is asked to stop, as for a new release; it must end by itself, and well."""
 
     kind = "gateway_restart"
+    spares_broker = True
 
     def start(self) -> None:
-        code = self.rig.gateway.stop()
+        self._gateway = self.dice.choice(self.rig.gateways)
+        code = self._gateway.stop()
         assert code == 0, f"a gateway that was asked to stop ended with {code}"
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self._gateway.start()
 
 
 class GatewayPaused(Fault):
     """SIGSTOP of the gateway, as a machine that is moved does to it."""
 
     kind = "gateway_pause"
+    spares_broker = True
 
     def start(self) -> None:
+        self._gateway = self.dice.choice(self.rig.gateways)
         self.hold_s = self.dice.uniform(0.3, 1.0)
-        self.rig.gateway.signal(signal.SIGSTOP)
+        self._gateway.signal(signal.SIGSTOP)
 
     def heal(self) -> None:
-        self.rig.gateway.signal(signal.SIGCONT)
+        self._gateway.signal(signal.SIGCONT)
 
 
 class PostgresKilled(Fault):
     """kill -9 of the postmaster."""
 
     kind = "postgres_kill"
+    spares_broker = True
     tells = "database"
 
     def start(self) -> None:
@@ -58,28 +65,31 @@ class PostgresKilled(Fault):
 
 
 class BackendKilled(Fault):
-    """kill -9 of the process of PostgreSQL that stores our readings: the server throws everybody out and recovers."""
+    """kill -9 of one of the server processes of the gateway: the server throws everybody out and recovers."""
 
     kind = "backend_kill"
+    spares_broker = True
 
     def start(self) -> None:
-        for pid in self.rig.backends()[:1]:
-            kill(pid, signal.SIGKILL)
+        kill(self.dice.choice(self.rig.backends() or [None]), signal.SIGKILL)
 
     def heal(self) -> None:
         """The server does it by itself."""
 
 
 class BackendStopped(Fault):
-    """SIGSTOP of the processes that serve the gateway: stopped, not dead, and with their locks."""
+    """SIGSTOP of some of the server processes of the gateway, or all: stopped, not dead, and with their locks."""
 
     kind = "backend_stop"
+    is_long = True
+    spares_broker = True
     tells = "database"
     goes_on = True  # by other processes, where these hold no locks
 
     def start(self) -> None:
-        self._pids = self.rig.backends()
-        self.detail = f"{len(self._pids)} processes"
+        serving = self.rig.backends()
+        self._pids = self.dice.sample(serving, self.dice.randint(min(1, len(serving)), len(serving)))
+        self.detail = f"{len(self._pids)} of {len(serving)} processes"
         for pid in self._pids:
             kill(pid, signal.SIGSTOP)
 
@@ -92,6 +102,8 @@ class PostgresStopped(Fault):
     """SIGSTOP of the postmaster and of all who serve the gateway: nobody new gets in either."""
 
     kind = "postgres_stop"
+    is_long = True
+    spares_broker = True
     tells = "database"
 
     def start(self) -> None:
@@ -122,13 +134,14 @@ class GatewayAndPostgresKilled(Fault):
     """kill -9 of gateway and PostgreSQL at once; the broker lives on."""
 
     kind = "gateway_postgres_kill"
+    spares_broker = True
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_gateways()
         self.rig.kill_postgres()
 
     def heal(self) -> None:
-        self.rig.gateway.start()
+        self.rig.start_gateways()
         self.rig.start_postgres()
 
 
@@ -138,7 +151,7 @@ class PowerLost(Fault):
     kind = "all_kill"
 
     def start(self) -> None:
-        self.rig.gateway.signal(signal.SIGKILL)
+        self.rig.kill_gateways()
         self.rig.kill_postgres()
         self.rig.kill_broker()
 
@@ -146,7 +159,7 @@ class PowerLost(Fault):
         starts = [
             ("PostgreSQL", self.rig.start_postgres),
             ("broker", self.rig.start_broker),
-            ("gateway", self.rig.gateway.start),
+            ("gateway", self.rig.start_gateways),
         ]
         self.dice.shuffle(starts)
         self.detail = "back: " + ", ".join(name for name, _ in starts)

@@ -19,10 +19,10 @@ def heard(answer: httpx.Response) -> Iterator[str]:
             yield line.removeprefix("event: ")
 
 
-def happen(utility: Utility, *, topic: str, key: str) -> None:
+def happen(utility: Utility, *, topic: str, key: str, **payload: object) -> None:
     """Publish an event and relay it, as the relay does."""
     with psycopg.connect(utility.database_url) as conn:
-        events.publish(conn, utility_id=utility.utility_id, topic=topic, key=key, payload={}, occurred_at=town.NOW)
+        events.publish(conn, utility_id=utility.utility_id, topic=topic, key=key, payload=payload, occurred_at=town.NOW)
         conn.commit()
         events.relay_once(conn)
 
@@ -73,6 +73,8 @@ def test_a_batch_of_readings_wakes_those_who_look_at_its_meters(client: httpx.Cl
         time.sleep(1.5)  # the neighbour's batch has been looked up and told nobody here
         happen(utility, topic="intake.batch_stored", key="batch:1000002")
         assert next(names) == "live-use"
+        happen(utility, topic="intake.batch_stored", key="batch:1000003", batch_ids=[1000001, 1000002, 1000003])
+        assert next(names) == "live-use"  # named in what the event says, not in its key
 
 
 @pytest.mark.timeout(30)

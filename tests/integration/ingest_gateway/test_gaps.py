@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,14 @@ def founded(conn: Connection[TupleRow]) -> Connection[TupleRow]:
 
 
 def come(conn: Connection[TupleRow], serial: str, slots: Iterable[int], *, at: datetime = NOON) -> None:
-    """Let readings of some quarter hours since noon be stored, as intake and what follows it do."""
+    """Let readings of some quarter hours since noon come, as intake and what follows it do."""
+    meter_id, instants = store(conn, serial, slots, at=at)
+    days = {(meter_id, local_date(read_at - timedelta(microseconds=1), zone=TOKYO)) for read_at in instants}
+    look_for_gaps(conn, utility_id=1, days=days, at=at)
+
+
+def store(conn: Connection[TupleRow], serial: str, slots: Iterable[int], *, at: datetime) -> tuple[int, list[datetime]]:
+    """Let readings be stored, and what follows not have happened yet; return the meter and the instants."""
     meter_id = town.meter_id(conn, serial)
     instants = [NOON + QUARTER * slot for slot in slots]
     with conn.cursor() as cursor:
@@ -58,8 +66,7 @@ def come(conn: Connection[TupleRow], serial: str, slots: Iterable[int], *, at: d
             """,
             [meter_id, max(instants), at],
         )
-    days = {(meter_id, local_date(read_at - timedelta(microseconds=1), zone=TOKYO)) for read_at in instants}
-    look_for_gaps(conn, utility_id=1, days=days, at=at)
+    return meter_id, instants
 
 
 def found(conn: Connection[TupleRow], serial: str) -> list[tuple[float, float | None, int, int, str]]:
@@ -255,6 +262,46 @@ def test_a_clock_is_sampled_only_when_its_meter_was_heard(founded: Connection[Tu
     assert clock is not None
     assert (clock.offset_s, clock.is_steady) == (90.0, False)
     assert clock.sampled_at == datetime(2026, 4, 1, 3, 15, tzinfo=UTC)
+
+
+def test_what_came_while_the_rollups_are_behind_is_not_asked_for_again(founded: Connection[TupleRow]) -> None:
+    come(founded, "W-SELF", [0, 4], at=NOON)
+    come(founded, "W-0001", [0], at=NOON)
+    assert ask(founded, NOON + QUARTER * 5) == 1, "W-0001 is only found to be silent"
+    answer(founded, "done")
+    store(founded, "W-SELF", [1, 2, 3], at=NOON + QUARTER * 6)
+    store(founded, "W-0001", [1, 2, 3, 4, 5, 6], at=NOON + QUARTER * 6)
+    ask(founded, NOON + QUARTER * 6)
+    assert found(founded, "W-0001")[0] == (0, 6, 0, 6, "filled")
+    ask(founded, NOON + QUARTER * 9)
+    assert found(founded, "W-SELF")[0] == (0, 4, 0, 3, "filled")
+
+
+@pytest.mark.parametrize(("removed_slot", "ended"), [(1, (0, 1, 1, 1, "lost")), (0.1, (0, 0.1, 0, 1, "filled"))])
+def test_the_silence_of_a_meter_that_was_taken_down_ends(
+    founded: Connection[TupleRow], removed_slot: float, ended: tuple[float, float, int, int, str]
+) -> None:
+    come(founded, "W-SELF", [0])
+    ask(founded, NOON + QUARTER * 6)
+    founded.execute(
+        "UPDATE installation SET valid = tstzrange(lower(valid), %s)"
+        " WHERE meter_id = (SELECT meter_id FROM meter WHERE serial = 'W-SELF')",
+        [NOON + QUARTER * removed_slot],
+    )
+    assert ask(founded, NOON + QUARTER * 9) == 0
+    assert found(founded, "W-SELF") == [ended]
+
+
+def test_two_gateways_do_not_ask_both(founded: Connection[TupleRow]) -> None:
+    come(founded, "W-SELF", [0, 4], at=NOON)
+    founded.commit()
+    with psycopg.connect(founded.info.dsn, password=founded.info.password) as other:
+        enter(other, 1)
+        enter(founded, 1)
+        assert ask(founded, NOON + QUARTER * 5) == 1
+        assert ask(other, NOON + QUARTER * 5) == 0
+        founded.commit()
+        assert ask(other, NOON + QUARTER * 5) == 0
 
 
 def test_days_of_the_past_that_change_are_told_and_today_is_not(founded: Connection[TupleRow]) -> None:

@@ -142,6 +142,7 @@ def test_use_that_the_next_bill_has_billed_meanwhile_is_taken_off_there(
     assert look(conn, billed, "W-0001") == 2
     changes = {float(one.quantity_before): float(one.quantity_after or "nan") for one in candidates(conn, billed)}
     assert changes == {20.0: 25.0, 30.0: 25.0}, "five more here are five less there"
+    assert [one.is_followed for one in candidates(conn, billed)] == [True, False]
 
 
 def test_a_register_that_fell_is_a_candidate_that_a_person_must_look_at(

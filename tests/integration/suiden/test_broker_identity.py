@@ -38,7 +38,7 @@ def test_every_active_sender_of_the_registry_has_its_own_topics(conn: Connection
     found = listed(conn)
     assert set(found) == {town.CONCENTRATOR, "W-SELF", town.BRIDGE}
     assert set(found["W-SELF"].rules) == {
-        ("write", OWN_UP), ("read", OWN_UP[:-2] + "ack"), ("read", OWN_UP[:-2] + "down"),
+        ("write", f"{OWN_UP}/#"), ("read", OWN_UP[:-2] + "ack"), ("read", OWN_UP[:-2] + "down"),
     }  # fmt: skip
     assert found[town.BRIDGE].rules == (("write", "wmbusmeters/#"),)
 

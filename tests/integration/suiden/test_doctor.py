@@ -110,6 +110,17 @@ def test_each_worker_of_the_gateway_is_a_finding_and_one_can_be_asked_for(
         doctor.examine(part="checker:1")
 
 
+def test_a_process_that_need_not_be_is_a_finding_once_it_was_seen(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert "home" not in by_part(doctor.examine())
+    assert examined(database_url, part="home").seen == "never seen"
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        beat(conn, process="home", health={}, wall_now=clock.wall_now() - timedelta(minutes=1))
+    assert by_part(doctor.examine())["home"].state == "ill"
+
+
 def test_a_database_without_our_schema_is_told_to_be_migrated(
     database_server: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.errors import DeadlockDetected
 from typer.testing import CliRunner
 
 from ingest_gateway import queries
+from ingest_gateway.operations import FileTaken
+from suiden import import_commands
 from suiden.cli import app
 from suiden.errors import NotPossibleHere
 from suiden.import_commands import neutral
@@ -120,3 +123,19 @@ def test_what_a_person_can_mend_is_one_line(founded: str, tmp_path: Path, argume
     assert isinstance(result.exception, NotPossibleHere)
     assert words in str(result.exception)
     assert count(founded) == 0
+
+
+def test_what_had_to_give_way_to_the_gateway_is_tried_again_and_then_told() -> None:
+    tries: list[int] = []
+
+    def give_way(times: int) -> import_commands._Done:
+        tries.append(times)
+        if len(tries) <= times:
+            raise DeadlockDetected
+        return done
+
+    done = import_commands._Done(FileTaken(1, "file/hinode/0", 1, 1, 0, 0, {}, {}), is_kept=True, first=[])
+    assert import_commands._try_again(lambda: give_way(2)) is done
+    tries.clear()
+    with pytest.raises(NotPossibleHere, match="try again later"):
+        import_commands._try_again(lambda: give_way(9))

@@ -176,6 +176,37 @@ def test_a_stream_ends_by_itself_so_that_rights_are_checked_again() -> None:
     run_apart(run)
 
 
+def test_a_stream_at_its_limit_names_a_mark_after_which_nothing_is_told_twice() -> None:
+    async def run() -> None:
+        hub = Hub(resolvers={})
+        deliver(hub, "1/bill/account:1")
+        await asyncio.sleep(0)
+        chunks = [chunk async for chunk in stream(hub, viewer("bill/account:1"), limit_s=0.05, least_gap_s=0.01)]
+        mark = chunks[-1].decode().removeprefix("id: ").strip()
+        assert mark == hub.mark()
+        again = viewer("bill/account:1")
+        hub.join(again, after=mark)
+        assert not again.due
+        deliver(hub, "1/bill/account:1")
+        await asyncio.sleep(0)
+        assert again.due == {"bill"}
+
+    run_apart(run)
+
+
+def test_a_stream_that_ends_before_all_was_told_names_no_mark() -> None:
+    async def run() -> None:
+        hub, one = Hub(resolvers={}), viewer("bill/account:1")
+        chunks = stream(hub, one, limit_s=0.2, least_gap_s=60)
+        await anext(chunks)
+        one.wake({"bill"})
+        assert b"live-bill" in await anext(chunks)
+        one.wake({"bill"})  # within the gap
+        assert [chunk async for chunk in chunks] == []
+
+    run_apart(run)
+
+
 def test_a_thousand_viewers_are_woken_together() -> None:
     async def run() -> None:
         hub = Hub(resolvers={})

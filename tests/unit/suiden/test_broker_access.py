@@ -10,7 +10,7 @@ import pytest
 
 from suiden import broker_access, secret_files
 from suiden.broker_access import AccessImpossible, BrokerLogin, Changes
-from suiden.embedded.access import Access, AccessFiles, hash_password, rules_of_sender
+from suiden.embedded.access import SENDER_RULES, Access, AccessFiles, hash_password, rules_of_sender
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 times = count()
@@ -117,6 +117,30 @@ def test_a_name_of_ours_and_a_name_of_two_utilities_are_left_out_and_named(folde
     assert "minato" in dict(changes.refused)["W-0001"]
     assert changes.added == ("W-0001", "W-0002")
     assert not files(folder).allows(name="W-0001", topic="suiden/v1/minato/W-0001/up", access="write")
+
+
+def test_many_senders_get_rules_for_all_that_give_each_the_same_as_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = BrokerLogin("hinode", "wmbus-bridge", (("write", "wmbusmeters/#"),))
+    found = [login("W-0001"), login("W-0002"), bridge]
+    topics = [rule.topic for rule in SENDER_RULES] + ["wmbusmeters/x", "suiden/v1/minato/W-0001/up"]
+    asked = [
+        (name, access, topic.replace("+", "hinode").replace("%u", whose))
+        for name in ("W-0001", "wmbus-bridge", "W-9999")
+        for whose in ("W-0001", "W-0002")
+        for access in ("read", "write")
+        for topic in topics
+    ]
+    answers: list[list[bool]] = []
+    for most in (5_000, 2):
+        monkeypatch.setattr(broker_access, "EXPLICIT_AT_MOST", most)
+        broker_access.write(folder, found, wall_now=NOW)
+        answers.append([files(folder).allows(name=n, topic=t, access=a) for n, a, t in asked])  # pyright: ignore[reportArgumentType]
+    assert answers[0] == answers[1]
+    assert (folder / secret_files.ACCESS_FILE).read_text().count("W-000") == 0
+    with pytest.raises(AccessImpossible, match="W-0001"):
+        broker_access.write(folder, [*found, login("W-0001", "minato")], wall_now=NOW)
 
 
 def test_a_login_with_a_password_made_elsewhere_keeps_it(folder: Path) -> None:

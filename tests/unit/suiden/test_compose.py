@@ -29,6 +29,7 @@ SETTINGS_OF_COMMAND: dict[str, tuple[type[BaseSettings], ...]] = {
     "scheduler": (SchedulerSettings, RetentionSettings),
     "serve": (WebSettings,),
     "simulate": (ProcessSettings, TownSettings),
+    "home": (BrokerSettings,),
 }
 GIVEN_BY_US = {"SUIDEN_CLOCK"}  # `suiden simulate run` reads the time from the database
 IMAGE = "suiden"
@@ -138,7 +139,7 @@ def test_a_health_check_asks_for_a_part_that_the_doctor_knows(name: str) -> None
     parse(arguments)
     assert arguments[:2] == ["doctor", "--part"]
     part, _, worker = arguments[2].partition(":")
-    assert part in doctor.PARTS
+    assert part in (*doctor.PARTS, *doctor.OPTIONAL)
     assert worker == ours()[name]["environment"].get("SUIDEN_GATEWAY_WORKER", "")
     assert name in (part, f"{part}-{worker}")
 

@@ -1,6 +1,7 @@
 """`suiden torture decoders` finds a decoder that fails, and tells how to see it again."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 from ingest_gateway.domain import decoders
 from ingest_gateway.domain.decoders import FORMATS, Bridges
 from ingest_gateway.domain.wire import Telegram
-from suiden.torture import decoder_telling
+from suiden.errors import NotPossibleHere
+from suiden.torture import decoder_telling, guided
 from suiden.torture.decoders import torture
 from suiden.torture_commands import commands
 
@@ -59,3 +61,9 @@ def test_the_command_tells_how_it_went() -> None:
     done = CliRunner().invoke(commands, ["decoders", "--inputs", "50", "--format", "shelly", "--format", "csv"])
     assert done.exit_code == 0, done.output
     assert "100 messages of seed 1: each became a telegram or a reason" in done.output
+
+
+@pytest.mark.skipif(find_spec("atheris") is not None, reason="atheris is installed here")
+def test_guiding_says_what_it_needs() -> None:
+    with pytest.raises(NotPossibleHere, match="pip install atheris"):
+        guided.torture("csv", inputs=10, seed=1)
