@@ -137,7 +137,7 @@ class Gateway:
         self._writer = Writer(
             connection=self._own[0],
             ready=ready,
-            forget=self._preparer.forget,
+            doubt=self._preparer.doubt,
             windows=windows,
             monitor=self._monitor,
             settings=settings,

@@ -76,11 +76,11 @@ class Preparer:
         self._routed_by: object = None
         self._known: dict[int, tuple[MeterBook, KnownRegisters]] = {}
         self._doubted_s = time.monotonic()
-        self._forget = False
+        self._doubts = False
 
-    def forget(self) -> None:
-        """Have all that is remembered read anew: something that was prepared was not written. Any thread may."""
-        self._forget = True
+    def doubt(self) -> None:
+        """Have what is remembered compared with what is stored: something was not as it seemed. Any thread may."""
+        self._doubts = True
 
     def run(self) -> None:
         """Prepare batches until `stop`; what is then in the buffer stays un-acknowledged and comes again."""
@@ -189,7 +189,7 @@ class Preparer:
             prepared = prepare(incoming, collected=collected, setting=setting, reader=self._reader)
         except BaseException:
             self._windows.end(window)
-            self._forget = True
+            self._doubts = True
             raise
         self._hand_over(prepared)
 
@@ -276,11 +276,8 @@ class Preparer:
         else:
             known = earlier[1] if earlier[0] is book else earlier[1].on(book.table)
         self._known[book.utility_id] = (book, known)
-        if self._forget:
-            self._forget = False
-            for _, one in self._known.values():
-                one.forget()
-        elif time.monotonic() - self._doubted_s > self._settings.book_refresh_s:
+        if self._doubts or time.monotonic() - self._doubted_s > self._settings.book_refresh_s:
+            self._doubts = False
             self._doubted_s = time.monotonic()
             for _, one in self._known.values():
                 one.doubt()

@@ -196,7 +196,7 @@ def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reade
         late_source=lambda number: _source(int(screened.late[number]), collected=collected, messages=incoming.messages),
         others=others,
         staged=bool(len(collected.readings)) or incoming.is_redelivered,
-        marks=_marks(collected, columns),
+        marks=_marks(collected, columns, refused=screened.others),
         mark_origins=[index for index, up in zip(collected.indices, collected.ups, strict=True) if up.seq is not None],
         timing=incoming.timing,
     )
@@ -287,16 +287,20 @@ def _source(place: int, *, collected: Collected, messages: Messages) -> tuple[st
     return messages.topic(index), suiden_json.encode_readings([collected.readings[place]])
 
 
-def _marks(collected: Collected, columns: Columns) -> Marks:
-    """Note the numbers of the messages that were read together."""
+def _marks(collected: Collected, columns: Columns, *, refused: Integers) -> Marks:
+    """Note the numbers of messages that were read together; what may be refused tells nothing of a clock."""
     ups = collected.ups
     if not ups:
         return Marks()
     boots = [up.boot for up in ups]
+    read_at_us = columns.read_at_us
+    if len(refused):
+        read_at_us = read_at_us.copy()
+        read_at_us[refused] = NOTHING_READ_US
     marks = Marks(
         sender_ids=collected.sender_ids,
         numbers=[up.seq or 0 for up in ups],
-        newest_us=_newest_of_messages(collected.counts, columns.read_at_us),
+        newest_us=_newest_of_messages(collected.counts, read_at_us),
         boots=[boot if boot is None or isinstance(boot, str) else str(boot) for boot in boots],
         kept_from=[up.oldest for up in ups],
         brought_new=[True] * len(ups),

@@ -10,7 +10,7 @@ from ingest_gateway.books import Books
 from ingest_gateway.domain.sequence import Ack, encode_ack
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.mqtt.connection import Connection
-from ingest_gateway.operations.settling import gathered_anew, left_behind, settle
+from ingest_gateway.operations.settling import WindowTorn, gathered_anew, left_behind, settle
 from ingest_gateway.own_connection import OwnConnection
 from ingest_gateway.settings import GatewaySettings
 from ingest_gateway.trouble import is_away
@@ -91,6 +91,9 @@ class Settler:
                 continue
             try:
                 self._settle(window)
+            except WindowTorn:
+                window.is_torn = True
+                self._waiting.append((window, attempts))
             except Exception as error:
                 is_well = False
                 if is_away(error):

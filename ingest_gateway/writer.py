@@ -43,17 +43,17 @@ class Writer:
         *,
         connection: OwnConnection,
         ready: "queue.Queue[Ready]",
-        forget: Callable[[], None],
+        doubt: Callable[[], None],
         windows: Windows,
         monitor: Monitor,
         settings: GatewaySettings,
         worker: str,
         stop: threading.Event,
     ) -> None:
-        """`forget` is called when something that was prepared is not written as it was."""
+        """`doubt` is called when something that was prepared is not written as it was."""
         self._connection = connection
         self._ready = ready
-        self._forget = forget
+        self._doubt = doubt
         self._windows = windows
         self._monitor = monitor
         self._worker = worker
@@ -91,7 +91,7 @@ class Writer:
             log.info("intake.one_by_one", messages=len(prepared.messages))
         except Exception:
             log.exception("intake.batch_failed", messages=len(prepared.messages))
-        self._forget()
+        self._doubt()
         try:
             self._until_done(lambda repeated: self._commit_one_by_one(prepared, repeated=repeated), prepared.acks)
         except Exception:
@@ -149,7 +149,7 @@ class Writer:
                 log.warning("intake.database_away", error=str(error)[:300])
                 self._stop.wait(RETRY_S)
                 if acks.by_link and not acks.is_any_up:
-                    self._forget()
+                    self._doubt()
                     return
 
     def _commit(self, prepared: Prepared, *, repeated: bool) -> None:

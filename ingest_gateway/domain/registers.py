@@ -60,13 +60,6 @@ class KnownRegisters:
         """Have everything compared with what is stored when it is next asked for: other processes write too."""
         self._is_known[:] = False
 
-    def forget(self) -> None:
-        """Know nothing any more: what was taken for stored may not be."""
-        self.doubt()
-        self.read_at_us[:] = NEVER_US
-        self.register[:] = NO_REGISTER
-        self._falls.clear()
-
     def ensure(self, slots: NDArray[np.int64]) -> None:
         """Load those that are not known yet."""
         unknown = np.unique(slots[~self._is_known[slots]])

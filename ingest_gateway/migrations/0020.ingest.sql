@@ -368,7 +368,7 @@ BEGIN
     END LOOP;
     FOREACH target IN ARRAY ARRAY[
         'meter_latest', 'meter_day', 'meter_hour', 'zone_hour', 'zone_due', 'rollup_due', 'sender_sequence', 'meter_command', 'rejected_message',
-        'anomaly', 'checker_state', 'checker_parameter', 'rejected_dropped', 'intake_count']
+        'anomaly', 'checker_state', 'checker_parameter', 'rejected_dropped', 'intake_count', 'intake_batch']
     LOOP
         EXECUTE format('GRANT UPDATE ON %I TO suiden_app, suiden_gateway, suiden_worker', target);
     END LOOP;

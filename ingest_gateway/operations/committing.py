@@ -121,7 +121,8 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
     )
     in_order = _in_order(prepared, *marks_of(batch, book=prepared.book, stored=stored.rows))
     others = _block_of(stored.rows)
-    return Committed(taken, prepared.fresh, prepared.late, late_stored, others, in_order, batch.falls)
+    late_block = _without(prepared.late, conflicts)
+    return Committed(taken, prepared.fresh, late_block, late_stored, others, in_order, batch.falls)
 
 
 def _in_order(prepared: Prepared, origins: list[int], of_others: Marks) -> Marks:
@@ -147,6 +148,15 @@ def _late_refusals(prepared: Prepared, conflicts: set[Key]) -> list[Refusal]:
             detail = "another reading of this meter and instant is stored"
             refusals.append(Refusal(prepared.book.utility_id, topic, payload, "conflict", detail))
     return refusals
+
+
+def _without(block: Block, refused: set[Key]) -> Block:
+    """Leave out what was refused."""
+    if not refused:
+        return block
+    keys = zip(block.meter_ids.tolist(), block.columns.read_at_us.tolist(), strict=True)
+    kept = np.array([key not in refused for key in keys], dtype=np.bool_)
+    return Block(block.meter_ids[kept], block.columns.take(kept))
 
 
 def _block_of(rows: Sequence[Row]) -> Block:

@@ -27,6 +27,10 @@ from registry import queries as registry
 SOURCE = "mqtt"
 
 
+class WindowTorn(Exception):
+    """What is remembered of a window is not what is left to be settled of it."""
+
+
 def note(window: Window, committed: Committed, *, received_at: datetime) -> None:
     """Add a commit to the window that it belongs to."""
     taken = committed.taken
@@ -37,6 +41,7 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
     window.rejected += taken.rejected
     window.late_stored += taken.stored - len(committed.fresh)
     window.marks.add(committed.marks)
+    _end_falls(window, committed.fresh)
     window.falls |= committed.falls
     if len(committed.fresh):
         window.fresh.append(committed.fresh)
@@ -46,13 +51,26 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
         window.late.append(committed.others)
 
 
+def _end_falls(window: Window, fresh: Block) -> None:
+    """A meter that counts on from where it stood before has not fallen."""
+    register = fresh.columns.register
+    if window.falls and register is not None:
+        for meter_id in fresh.meter_ids[register != ABSENT].tolist():
+            window.falls.pop(meter_id, None)
+
+
 def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[int, Ack] | None:
     """Settle a window in the caller's transaction; return what each sender may be told once that is committed.
 
     None: it was settled already, by an earlier try whose answer was lost.
+
+    :raises WindowTorn: if somebody else settled a part of it; it is then to be gathered anew from the store
     """
-    if pending.take(conn, utility_id=window.utility_id, batch_id=window.batch_id) == 0:
+    parts = pending.take(conn, utility_id=window.utility_id, batch_id=window.batch_id)
+    if parts == 0:
         return None
+    if parts != window.commits:
+        raise WindowTorn(f"of {window.commits} commits of batch {window.batch_id} {parts} are left to be settled")
     at = window.received_at
     assert at is not None, "a window that has commits has a time"
     _advance_latest(conn, window, received_at=at)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
@@ -155,14 +155,28 @@ def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequenc
 
 
 class StoredBaselines:
-    """The newest stored register of a meter, read each time."""
+    """The newest stored register of a meter, read each time: also what is stored and not settled yet."""
 
     def __init__(self, conn: Connection[TupleRow], *, utility_id: int) -> None:
         self._conn = conn
         self._utility_id = utility_id
 
     def of(self, meter_id: int) -> Baseline | None:
-        return baselines(self._conn, utility_id=self._utility_id, meter_ids=[meter_id]).get(meter_id)
+        settled = baselines(self._conn, utility_id=self._utility_id, meter_ids=[meter_id]).get(meter_id)
+        row = self._conn.execute(
+            """
+            SELECT (extract(epoch FROM read_at) * 1000000)::bigint, register FROM own_reading
+            WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND register IS NOT NULL
+              AND read_at > %(after)s
+            ORDER BY read_at DESC LIMIT 1
+            """,
+            {
+                "utility_id": self._utility_id,
+                "meter_id": meter_id,
+                "after": from_us(settled.read_at_us) if settled else datetime.min.replace(tzinfo=UTC),
+            },
+        ).fetchone()
+        return settled if row is None else Baseline(row[0], row[1])
 
     def fresh(self, meter_id: int) -> Baseline | None:
         return self.of(meter_id)

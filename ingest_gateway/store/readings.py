@@ -216,9 +216,13 @@ def insert_batch(
 ) -> None:
     conn.execute(
         """
-        INSERT INTO intake_batch (utility_id, batch_id, received_at, source, meter_ids, read_from, read_to, stored)
+        INSERT INTO intake_batch AS b (utility_id, batch_id, received_at, source, meter_ids, read_from, read_to, stored)
         VALUES (%(utility_id)s, %(batch_id)s, %(received_at)s, %(source)s, %(meter_ids)s, %(read_from)s, %(read_to)s,
                 %(stored)s)
+        ON CONFLICT (utility_id, batch_id) DO UPDATE  -- a part of it was settled before
+        SET received_at = excluded.received_at, read_from = least(b.read_from, excluded.read_from),
+            read_to = greatest(b.read_to, excluded.read_to), stored = b.stored + excluded.stored,
+            meter_ids = ARRAY(SELECT DISTINCT unnest(b.meter_ids || excluded.meter_ids) ORDER BY 1)
         """,
         {
             "utility_id": utility_id,
