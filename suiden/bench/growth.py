@@ -17,7 +17,8 @@ from ingest_gateway.operations import ReadingBlock
 from ingest_gateway.operations.history import packed
 from kernel.database import Scope, enter_scope
 from registry import queries as registry_queries
-from suiden.bench import filling, rig, store
+from suiden.bench import filling, store
+from suiden.bench.databases import own_database
 from suiden.bench.filling import Say
 from suiden.bench.sizes import written
 
@@ -103,8 +104,8 @@ def run(database_url: str | None, *, stored: list[int], meters: list[int], take:
     costs: list[Cost] = []
     engine = ""
     for count in meters:
-        with rig.servers(database_url=database_url) as servers, psycopg.connect(servers.database_url) as conn:
-            engine = servers.engine
+        with own_database(database_url) as database, psycopg.connect(database.url) as conn:
+            engine = database.engine
             utility_id = filling.found(conn, code="bench", meters=count)
             conn.commit()
             known = registry_queries.known_meters(conn, utility_id=utility_id)
