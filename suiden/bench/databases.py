@@ -12,6 +12,8 @@ from kernel import migrate
 from suiden.bench import store
 from suiden.embedded.postgres import EmbeddedPostgres
 
+MAX_WAL_SIZE = "8GB"
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -22,12 +24,15 @@ class Database:
 
 
 @contextmanager
-def own_database(server_url: str | None) -> Generator[Database]:
-    """Give a new database that is gone at the end: on that server, or without one on a server of our own."""
+def own_database(server_url: str | None, *, buffers: str) -> Generator[Database]:
+    """Give a new database that is gone at the end: on that server, or without one on our own with such buffers."""
     if server_url is None:
         with tempfile.TemporaryDirectory(prefix="suiden-bench-") as folder:
             Path(folder).chmod(0o755)  # the server runs as another user where we are root
-            server = EmbeddedPostgres(data_dir=Path(folder) / "postgres")
+            server = EmbeddedPostgres(
+                data_dir=Path(folder) / "postgres",
+                settings={"shared_buffers": buffers, "max_wal_size": MAX_WAL_SIZE},
+            )
             try:
                 yield _migrated(server.start())
             finally:
@@ -43,4 +48,5 @@ def own_database(server_url: str | None) -> Generator[Database]:
 
 def _migrated(url: str) -> Database:
     migrate.migrate(url)
-    return Database(url, store.engine(url))
+    engine, buffers = store.engine(url)
+    return Database(url, f"{engine}, {buffers} of buffers")

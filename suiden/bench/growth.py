@@ -99,12 +99,12 @@ class Stream:
         )
 
 
-def run(database_url: str | None, *, stored: list[int], meters: list[int], take: int, say: Say) -> Growth:
+def run(database_url: str | None, *, stored: list[int], meters: list[int], take: int, buffers: str, say: Say) -> Growth:
     """Fill a database for each number of meters, and measure `take` readings more at each size on the way."""
     costs: list[Cost] = []
     engine = ""
     for count in meters:
-        with own_database(database_url) as database, psycopg.connect(database.url) as conn:
+        with own_database(database_url, buffers=buffers) as database, psycopg.connect(database.url) as conn:
             engine = database.engine
             utility_id = filling.found(conn, code="bench", meters=count)
             conn.commit()

@@ -19,9 +19,9 @@ NOT_COMPRESSED = {
 }
 
 
-def run(database_url: str | None, *, readings: int, meters: int, reads: int, say: Say) -> Report:
+def run(database_url: str | None, *, readings: int, meters: int, reads: int, buffers: str, say: Say) -> Report:
     """Fill a database of its own and measure it; the database is gone at the end."""
-    with own_database(database_url) as database:
+    with own_database(database_url, buffers=buffers) as database:
         town, fill_s, roll_up_s = reading.fill(database.url, readings=readings, meters=meters, say=say)
         measured = reading.measure(database.url, town=town, reads=reads, seed=SEED, say=say)
         with psycopg.connect(database.url) as conn:

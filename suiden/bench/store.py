@@ -170,11 +170,14 @@ def drop_database(server_url: str, name: str) -> None:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def engine(database_url: str) -> str:
-    """Say what runs the database, with its version."""
+def engine(database_url: str) -> tuple[str, str]:
+    """Say what runs the database, with its version, and how large its shared buffers are."""
     with psycopg.connect(database_url) as conn:
         major = conn.info.server_version // 10_000
         row = conn.execute(
             "SELECT extversion, reading_engine() FROM pg_extension WHERE extname = 'timescaledb'"
         ).fetchone()
-    return f"PostgreSQL {major}" if row is None else f"TimescaleDB {row[0]} ({row[1]}) on PostgreSQL {major}"
+        buffers = conn.execute("SHOW shared_buffers").fetchone()
+    assert buffers is not None, "SHOW gives a row"
+    named = f"PostgreSQL {major}" if row is None else f"TimescaleDB {row[0]} ({row[1]}) on PostgreSQL {major}"
+    return named, buffers[0]
