@@ -188,6 +188,7 @@ class Run:
         fault.settled()
         fleet.rest()
         rig.wait_for(lambda: fleet.kept == 0, within_s=WHOLE_WITHIN_S, what="every message is acknowledged")
+        rig.wait_for(rig.is_ready, within_s=WHOLE_WITHIN_S, what="every gateway calls itself ready again")
         cycle.whole_s = time.monotonic() - self._healed_s
 
     def _wait_until_told(self, fault: Fault) -> float | None:
