@@ -52,6 +52,10 @@ def reading(
     rows: Annotated[str, typer.Option(help="readings in the store")] = "50M",
     meters: Annotated[str, typer.Option(help="meters that sent them")] = "100k",
     reads: Annotated[int, typer.Option(help="how often each read is measured")] = 500,
+    by_day: Annotated[
+        bool,
+        typer.Option(help="lay the days of all meters in the order of time, as daily work does; needs disk for it"),
+    ] = True,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
     buffers: Buffers = BUFFERS,
     database_url: DatabaseUrl = None,
@@ -61,7 +65,13 @@ def reading(
 
     with _progress() as say:
         report = reading_report.run(
-            database_url, readings=one_size(rows), meters=one_size(meters), reads=reads, buffers=buffers, say=say
+            database_url,
+            readings=one_size(rows),
+            meters=one_size(meters),
+            reads=reads,
+            by_day=by_day,
+            buffers=buffers,
+            say=say,
         )
     reading_report.show(report, console=out)
     if json_file is not None:

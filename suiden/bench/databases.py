@@ -12,8 +12,6 @@ from kernel import migrate
 from suiden.bench import store
 from suiden.embedded.postgres import EmbeddedPostgres
 
-MAX_WAL_SIZE = "8GB"
-
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -24,14 +22,17 @@ class Database:
 
 
 @contextmanager
-def own_database(server_url: str | None, *, buffers: str) -> Generator[Database]:
-    """Give a new database that is gone at the end: on that server, or without one on our own with such buffers."""
+def own_database(server_url: str | None, *, buffers: str, log: str) -> Generator[Database]:
+    """Give a new database that is gone at the end: on that server, or without one on our own.
+
+    `buffers` and `log` are the sizes that our own gets, as PostgreSQL writes them.
+    """
     if server_url is None:
         with tempfile.TemporaryDirectory(prefix="suiden-bench-") as folder:
             Path(folder).chmod(0o755)  # the server runs as another user where we are root
             server = EmbeddedPostgres(
                 data_dir=Path(folder) / "postgres",
-                settings={"shared_buffers": buffers, "max_wal_size": MAX_WAL_SIZE},
+                settings={"shared_buffers": buffers, "max_wal_size": log},
             )
             try:
                 yield _migrated(server.start())

@@ -28,6 +28,7 @@ COMMIT_READINGS = 5_000
 PORTIONS = 5  # each take is cut into so many, to show the noise
 FILL_AT_ONCE = 2_000_000
 ALLOWED = 0.20
+LOG = "8GB"  # with less, checkpoints come so often that most of the log is whole pages of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def run(database_url: str | None, *, stored: list[int], meters: list[int], take:
     costs: list[Cost] = []
     engine = ""
     for count in meters:
-        with own_database(database_url, buffers=buffers) as database, psycopg.connect(database.url) as conn:
+        with own_database(database_url, buffers=buffers, log=LOG) as database, psycopg.connect(database.url) as conn:
             engine = database.engine
             utility_id = filling.found(conn, code="bench", meters=count)
             conn.commit()
@@ -154,7 +155,7 @@ def _measure(
     per_portion = max(1, len(times_ms) // PORTIONS)
     portions = [
         sum(times_ms[start : start + per_portion]) * 1000 / (per_portion * COMMIT_READINGS)
-        for start in range(0, per_portion * PORTIONS, per_portion)
+        for start in range(0, min(per_portion * PORTIONS, len(times_ms)), per_portion)
     ]
     return Cost(
         meters=meters,

@@ -65,7 +65,7 @@ class Report:
     not_compressed: str  # and why
 
 
-def fill(database_url: str, *, readings: int, meters: int, say: Say) -> tuple[Town, float, float]:
+def fill(database_url: str, *, readings: int, meters: int, by_day: bool, say: Say) -> tuple[Town, float, float]:
     """Fill a migrated database; return the town, and the seconds of storing and of rolling up."""
     with psycopg.connect(database_url) as conn:
         utility_id = filling.found(conn, code="bench", meters=meters)
@@ -81,8 +81,9 @@ def fill(database_url: str, *, readings: int, meters: int, say: Say) -> tuple[To
         roll_up(conn, town=town, say=say)
         roll_up_s = time.monotonic() - started_s
         conn.autocommit = True
-        say("laying the days in the order of time, as daily work lays them")
-        store.lay_by_day(conn)
+        if by_day:
+            say("laying the days in the order of time, as daily work lays them")
+            store.lay_by_day(conn)
         store.vacuum(conn)
     return town, fill_s, roll_up_s
 

@@ -13,16 +13,19 @@ from suiden.bench.filling import Say
 from suiden.bench.reading import GOAL_MS, Measured, Report
 
 SEED = 20_270_201
+LOG = "2GB"
 NOT_COMPRESSED = {
     "plain": "PostgreSQL without TimescaleDB has no compression of tables",
     "apache": "this TimescaleDB is the Apache edition, whose licence leaves compression out",
 }
 
 
-def run(database_url: str | None, *, readings: int, meters: int, reads: int, buffers: str, say: Say) -> Report:
+def run(
+    database_url: str | None, *, readings: int, meters: int, reads: int, by_day: bool, buffers: str, say: Say
+) -> Report:
     """Fill a database of its own and measure it; the database is gone at the end."""
-    with own_database(database_url, buffers=buffers) as database:
-        town, fill_s, roll_up_s = reading.fill(database.url, readings=readings, meters=meters, say=say)
+    with own_database(database_url, buffers=buffers, log=LOG) as database:
+        town, fill_s, roll_up_s = reading.fill(database.url, readings=readings, meters=meters, by_day=by_day, say=say)
         measured = reading.measure(database.url, town=town, reads=reads, seed=SEED, say=say)
         with psycopg.connect(database.url) as conn:
             tables = store.table_sizes(conn, reading.TABLES)
