@@ -21,6 +21,7 @@ from registry import operations as registry_operations
 log = structlog.get_logger()
 
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+FORM_BYTES = 2 * 2**20  # what a form may bring, with its files
 
 
 class RightMissing(Exception):
@@ -31,10 +32,21 @@ class TokenWrong(Exception):
     """A form came without the token that our own page put into it."""
 
 
+class FormTooLarge(Exception):
+    """A form brings more than any of ours needs, or does not say how much."""
+
+
 async def posted_token(request: Request) -> str:
-    """Read the token that came with a form, or in the header that our scripts set."""
+    """Read the token that came with a form, or in the header that our scripts set.
+
+    :raises FormTooLarge: before a form is read that is longer than any of ours
+    """
     if request.method not in CHANGING:
         return ""
+    if "form" in request.headers.get("Content-Type", ""):
+        length = request.headers.get("Content-Length", "")
+        if not length.isdecimal() or len(length) > 12 or int(length) > FORM_BYTES:
+            raise FormTooLarge(f"a form of {length[:20] or 'unknown'} bytes; at most {FORM_BYTES} are read")
     from_header = request.headers.get("X-CSRF-Token")
     if from_header is not None:
         return from_header

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from customer_app.card_checkout import SignatureWrong
-from customer_app.dependencies import RightMissing, TokenWrong
+from customer_app.dependencies import FormTooLarge, RightMissing, TokenWrong
 from customer_app.rendering import FragmentUnknown, Frame, Page
 from customer_app.services import services_of
 from customer_app.visit import NotFound, NotSignedIn, locale_of, own_path, theme_of
@@ -79,11 +79,16 @@ NO_CREW = Told(
 )
 NOT_SIGNED = Told(400, mark("Not accepted"), mark("The message is not signed as agreed."))
 
+TOO_LARGE = Told(
+    413, mark("Too large"), mark("A page takes files of up to 2 MB. Longer ones are for the command suiden import.")
+)
+
 TABLE: dict[type[Exception], Told] = {
     NotFound: NOTHING_HERE,
     FragmentUnknown: NOTHING_HERE,
     RightMissing: NOT_ALLOWED,
     TokenWrong: TOO_OLD,
+    FormTooLarge: TOO_LARGE,
     NotInRegistry: NOTHING_HERE,
     PlannedWorkUnknown: CONFLICT,  # it is over, or somebody else began it
     BillUnknown: NOTHING_HERE,

@@ -53,6 +53,7 @@ WAYS = (
     Way("handheld.use", "/handheld", mark("Meter reading"), "pin"),
     Way("gateway.view", "/operator/gaps", mark("Gaps"), "list", tab=False),
     Way("gateway.view", "/operator/rejected", mark("Refused"), "note", tab=False),
+    Way("gateway.view", "/operator/files", mark("Files"), "file", tab=False),
     Way("gateway.view", "/operator/processes", mark("Processes"), "sync", tab=False),
     Way("audit.view", "/audit", mark("Audit log"), "shield"),
 )

@@ -72,6 +72,7 @@ class Homes:
         self._lock = threading.Lock()
         self._book: list[tuple[registry.Utility, str, str, HomeMeter]] = []
         self._book_s = float("-inf")
+        self._described: dict[tuple[str, HomeMeter, tuple[str, ...]], dict[str, bytes]] = {}
         self._is_up = False
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=CLIENT_ID)
         client = self._client
@@ -110,6 +111,7 @@ class Homes:
                 for meter in home.meters
             ]
             self._book_s = time.monotonic()
+            self._described.clear()
         by_utility: dict[int, list[int]] = {}
         for utility, _, _, meter in self._book:
             by_utility.setdefault(utility.utility_id, []).append(meter.meter_id)
@@ -123,13 +125,22 @@ class Homes:
             measures = newest.get((utility.utility_id, meter.meter_id))
             if measures is None:
                 continue
-            described = words.configurations(
-                name, meter, measures=measures, utility=utility.code, utility_name=utility.name, locale=locale
-            )
-            wanted |= {topic: msgspec.json.encode(told) for topic, told in described.items()}
+            wanted |= self._descriptions(utility, name, locale, meter, measures)
             state = words.state(meter, measures=measures)
             wanted[words.state_topic(name, meter.meter_id)] = NUMBERS.encode(state)
         return wanted
+
+    def _descriptions(
+        self, utility: registry.Utility, name: str, locale: str, meter: HomeMeter, measures: Measures
+    ) -> dict[str, bytes]:
+        """Describe a meter's sensors; they change only with what it tells, and this is asked each second."""
+        key = (name, meter, tuple(measure for measure, told in measures.items() if told is not None))
+        if key not in self._described:
+            described = words.configurations(
+                name, meter, measures=measures, utility=utility.code, utility_name=utility.name, locale=locale
+            )
+            self._described[key] = {topic: msgspec.json.encode(told) for topic, told in described.items()}
+        return self._described[key]
 
     def _publish(self, wanted: Mapping[str, bytes]) -> None:
         """Send the difference, descriptions before states; an empty message takes back what is no longer wanted."""

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from suiden.bench.sizes import SizeUnreadable, size
+from suiden.bench.sizes import BUFFERS, SizeUnreadable, size
 
 WIDTH = 130  # of tables in a file
 commands = typer.Typer(
@@ -44,12 +44,20 @@ DatabaseUrl = Annotated[
 ]
 
 
+Buffers = Annotated[str, typer.Option(help="memory for pages of the server that is started for the run")]
+
+
 @commands.command()
 def reading(
     rows: Annotated[str, typer.Option(help="readings in the store")] = "50M",
     meters: Annotated[str, typer.Option(help="meters that sent them")] = "100k",
     reads: Annotated[int, typer.Option(help="how often each read is measured")] = 500,
+    by_day: Annotated[
+        bool,
+        typer.Option(help="lay the days of all meters in the order of time, as daily work does; needs disk for it"),
+    ] = True,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    buffers: Buffers = BUFFERS,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Read back from a full store: a customer's 13 months, an operator's list, a zone's last day; size on the disk."""
@@ -57,7 +65,13 @@ def reading(
 
     with _progress() as say:
         report = reading_report.run(
-            database_url, readings=one_size(rows), meters=one_size(meters), reads=reads, say=say
+            database_url,
+            readings=one_size(rows),
+            meters=one_size(meters),
+            reads=reads,
+            by_day=by_day,
+            buffers=buffers,
+            say=say,
         )
     reading_report.show(report, console=out)
     if json_file is not None:
@@ -124,6 +138,7 @@ def growth(
     meters: Annotated[str, typer.Option(help="meters that sent them, each number by itself")] = "1k,100k",
     take: Annotated[str, typer.Option(help="readings that are stored and measured at each size")] = "1M",
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    buffers: Buffers = BUFFERS,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Store more readings in stores of growing size: what does one cost? A small run: --stored 200k,1M --take 200k."""
@@ -132,7 +147,12 @@ def growth(
 
     with _progress() as say:
         found = bench.run(
-            database_url, stored=many_sizes(stored), meters=many_sizes(meters), take=one_size(take), say=say
+            database_url,
+            stored=many_sizes(stored),
+            meters=many_sizes(meters),
+            take=one_size(take),
+            buffers=buffers,
+            say=say,
         )
     growth_report.show(found, console=out)
     if json_file is not None:

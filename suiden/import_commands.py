@@ -165,7 +165,7 @@ def _print(source: Source, done: _Done, *, report: Path | None) -> None:
     taken = done.taken
     encoding = f" in {source.encoding}" if source.encoding else ""
     out.print(f"[bold]{escape(source.name)}[/] is {FORMATS[source.format]}{encoding}, {taken.received:,} readings")
-    out.print(f"  stored     {taken.stored:>9,}")
+    out.print(f"  {'stored' if done.is_kept else 'to store':<9}  {taken.stored:>9,}")
     out.print(f"  duplicate  {taken.duplicates:>9,}")
     colour = "yellow" if taken.rejected else "default"
     out.print(f"  refused    {taken.rejected:>9,}  [{colour}]{_listed(taken.reasons)}[/]")

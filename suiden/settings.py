@@ -1,11 +1,12 @@
 """What the processes are told from outside; each reads its class once, in its main function."""
 
 import os
+import re
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from kernel.settings import read_secret_files
 
@@ -84,12 +85,17 @@ def load(settings_class: type[T]) -> T:
     os.environ.update(read_secret_files(dict(os.environ)))
     try:
         return settings_class()  # pyright: ignore[reportCallIssue]  (its fields come from the environment)
+    except SettingsError as error:
+        named = re.search(r'field "(\w+)"', str(error))
+        name = _variable(settings_class, named[1]) if named else str(error)
+        raise SettingMissing(f"the environment is not right: {name} is not JSON. See docs/configuration.md") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{_variable(settings_class, str(problem['loc'][0]))}: {problem['msg'].lower()}"
             if problem["loc"]
             else problem["msg"].removeprefix("Value error, ")
             for problem in error.errors()
+            if problem["type"] != "default_factory_not_called"  # it follows from another one
         )
         raise SettingMissing(f"the environment is not complete: {problems}. See docs/configuration.md") from error
 

@@ -174,7 +174,8 @@ def decode(*, topic: str, payload: bytes, bridges: Bridges, max_bytes: int) -> T
                 raise Refused("too_large", f"{len(payload)} bytes; at most {max_bytes} are read")
             return known.decode(topic, payload, *speaker)
     if levels[0] == "suiden" and len(levels) >= 5 and levels[4] == "up":
-        raise Refused("unknown_format", f"no decoder for version {levels[1][:20]!r} of suiden messages")
+        form = "/".join([levels[1], *levels[4:]])[:40]
+        raise Refused("unknown_format", f"no decoder for suiden messages of the kind {form!r}")
     raise Refused("unknown_topic", "no decoder knows this topic")
 
 

@@ -27,6 +27,7 @@ MAX_FLAGS = 32
 
 _EXACT = Context(prec=2 * MAX_DIGITS)
 _DOUBLE = Context(prec=15)
+_DOUBLE_EXPONENT = 400  # beyond it, reckoning with a decimal would overflow
 _NUMBER = re.compile(r"[+-]?[0-9]{1,100}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
@@ -114,6 +115,8 @@ def of_double(number: Decimal, *, name: str) -> Decimal:
     """
     if not number.is_finite():
         raise Refused("not_finite", f"{name} is {number}")
+    if number and abs(number.adjusted()) > _DOUBLE_EXPONENT:
+        raise Refused("out_of_range", f"{name} is no number that a 64-bit float holds")
     return exact(_DOUBLE.plus(number), name=name)
 
 

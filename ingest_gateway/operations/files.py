@@ -82,10 +82,12 @@ def import_readings(
     now: datetime,
     on_refused: Callable[[RefusedLine], None],
     progress: Progress,
+    may_copy: bool = True,
 ) -> FileTaken:
     """Take a file in; refused lines do not keep the others out, and are kept and told of.
 
-    All of it is in the caller's transaction: rolled back, it was a trial.
+    All of it is in the caller's transaction: rolled back, it was a trial. Without `may_copy`, readings are stored one
+    by one: for roles that may not COPY.
 
     :raises AlreadyImported: if the same file was taken in before
     :raises FileUnusable: if some of it cannot be understood; then nothing of it may be committed
@@ -97,7 +99,14 @@ def import_readings(
         raise AlreadyImported(earlier)
     utility = next(one for one in registry.utilities(conn) if one.utility_id == utility_id)
     left_out: Counter[str] = Counter()
-    taker = _Taker(conn, book=read_book(conn, utility=utility), source=source, now=now, on_refused=on_refused)
+    taker = _Taker(
+        conn,
+        book=read_book(conn, utility=utility),
+        source=source,
+        now=now,
+        on_refused=on_refused,
+        staged=True if may_copy else None,
+    )
     lines = read(source, zone=utility.zone, options=options, left_out=left_out, progress=progress)
     for portion in _portions(lines):
         taker.take(portion)
@@ -159,8 +168,10 @@ class _Taker:
         source: Source,
         now: datetime,
         on_refused: Callable[[RefusedLine], None],
+        staged: bool | None,
     ) -> None:
         self._conn = conn
+        self._staged = staged
         self._book = as_speaker(book)
         self.topic = f"{TOPIC}/{book.code}/{source.digest.hex()[:12]}"
         self._limits = Limits.at(instant_us(now), rate=clock.rate_of(conn))
@@ -222,7 +233,7 @@ class _Taker:
 
     def _write(self, batch: Sorted) -> Taken:
         """Hand a portion to intake: the one place where files meet it."""
-        return write(self._conn, book=self._book, batch=batch, source="file", staged=True, now=self._now)
+        return write(self._conn, book=self._book, batch=batch, source="file", staged=self._staged, now=self._now)
 
     def _refusal(self, line: FileLine) -> Refusal:
         assert line.reason is not None, "a line without a reading says why"

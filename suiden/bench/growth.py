@@ -17,7 +17,8 @@ from ingest_gateway.operations import ReadingBlock
 from ingest_gateway.operations.history import packed
 from kernel.database import Scope, enter_scope
 from registry import queries as registry_queries
-from suiden.bench import filling, rig, store
+from suiden.bench import filling, store
+from suiden.bench.databases import own_database
 from suiden.bench.filling import Say
 from suiden.bench.sizes import written
 
@@ -27,6 +28,7 @@ COMMIT_READINGS = 5_000
 PORTIONS = 5  # each take is cut into so many, to show the noise
 FILL_AT_ONCE = 2_000_000
 ALLOWED = 0.20
+LOG = "8GB"  # with less, checkpoints come so often that most of the log is whole pages of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,13 @@ class Stream:
         )
 
 
-def run(database_url: str | None, *, stored: list[int], meters: list[int], take: int, say: Say) -> Growth:
+def run(database_url: str | None, *, stored: list[int], meters: list[int], take: int, buffers: str, say: Say) -> Growth:
     """Fill a database for each number of meters, and measure `take` readings more at each size on the way."""
     costs: list[Cost] = []
     engine = ""
     for count in meters:
-        with rig.servers(database_url=database_url) as servers, psycopg.connect(servers.database_url) as conn:
-            engine = servers.engine
+        with own_database(database_url, buffers=buffers, log=LOG) as database, psycopg.connect(database.url) as conn:
+            engine = database.engine
             utility_id = filling.found(conn, code="bench", meters=count)
             conn.commit()
             known = registry_queries.known_meters(conn, utility_id=utility_id)
@@ -153,7 +155,7 @@ def _measure(
     per_portion = max(1, len(times_ms) // PORTIONS)
     portions = [
         sum(times_ms[start : start + per_portion]) * 1000 / (per_portion * COMMIT_READINGS)
-        for start in range(0, per_portion * PORTIONS, per_portion)
+        for start in range(0, min(per_portion * PORTIONS, len(times_ms)), per_portion)
     ]
     return Cost(
         meters=meters,

@@ -2,6 +2,7 @@
 
 import re
 
+BUFFERS = "1200MB"  # of a database with 100,000 meters, as docs/operators.md says
 FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)", re.IGNORECASE)
 

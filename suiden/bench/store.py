@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import Connection, Cursor, sql
 from psycopg.rows import TupleRow
 
@@ -17,8 +18,9 @@ TOLD_ROWS = 1_000  # a sequential scan of a smaller table is no fault
 
 @dataclass(slots=True)
 class Plans:
-    """The plans of the statements that ran: worst time, and tables that were read from end to end."""
+    """The plans of the statements that ran, the server's own time for them all, tables read from end to end."""
 
+    server_ms: float = 0.0
     texts: list[str] = field(default_factory=list[str])
     scanned: set[str] = field(default_factory=set[str])
 
@@ -59,6 +61,7 @@ def explain(conn: Connection[TupleRow], statements: list[tuple[Any, Any]], *, la
             continue
         row = conn.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text, params).fetchone()
         assert row is not None, "EXPLAIN gives a row"
+        plans.server_ms += row[0][0]["Planning Time"] + row[0][0]["Execution Time"]
         plans.scanned |= {relation for relation in _scanned(row[0][0]["Plan"]) if relation in large}
         told = conn.execute(b"EXPLAIN (ANALYZE, BUFFERS) " + text, params).fetchall()
         plans.texts.append("\n".join(line for (line,) in told))
@@ -155,3 +158,26 @@ def cpu_us(conn: Connection[TupleRow]) -> float | None:
         return None
     user, system = told[told.rindex(")") + 2 :].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") * 1e6
+
+
+def make_database(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def drop_database(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def engine(database_url: str) -> tuple[str, str]:
+    """Say what runs the database, with its version, and how large its shared buffers are."""
+    with psycopg.connect(database_url) as conn:
+        major = conn.info.server_version // 10_000
+        row = conn.execute(
+            "SELECT extversion, reading_engine() FROM pg_extension WHERE extname = 'timescaledb'"
+        ).fetchone()
+        buffers = conn.execute("SHOW shared_buffers").fetchone()
+    assert buffers is not None, "SHOW gives a row"
+    named = f"PostgreSQL {major}" if row is None else f"TimescaleDB {row[0]} ({row[1]}) on PostgreSQL {major}"
+    return named, buffers[0]

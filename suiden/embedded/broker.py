@@ -190,8 +190,9 @@ class EmbeddedBroker(_ChildBroker):
     """The broker that needs nothing installed: amqtt, MQTT 3.1.1.
 
     What it promises is little (each was measured), which is why senders keep what Suiden itself has not acknowledged:
-    it forgets its sessions when it stops, never sends again what a receiver got and did not acknowledge, and when a
-    publisher leaves, drops messages of its that it has acknowledged and not yet handed on.
+    it forgets its sessions when it stops, never sends again what a receiver got and did not acknowledge, when a
+    publisher leaves, drops messages of its that it has acknowledged and not yet handed on, and whoever gives another's
+    client id ends its session. It is for a laptop; deploy/ is for networks.
     """
 
     label = "the embedded broker"

@@ -188,18 +188,22 @@ class Run:
         fault.settled()
         fleet.rest()
         rig.wait_for(lambda: fleet.kept == 0, within_s=WHOLE_WITHIN_S, what="every message is acknowledged")
+        rig.wait_for(rig.is_ready, within_s=WHOLE_WITHIN_S, what="every gateway calls itself ready again")
         cycle.whole_s = time.monotonic() - self._healed_s
 
     def _wait_until_told(self, fault: Fault) -> float | None:
         """Wait until the gateway says what is away; None if it has found a way round, which some faults leave open."""
         fleet = self.rig.fleet
         numbers = {sender.name: sender.number for sender in fleet.senders}
-        took_s = self.rig.wait_for(
-            lambda: self._is_told(fault.tells) or (fault.goes_on and fleet.goes_on_since(numbers)),
-            within_s=TOLD_WITHIN_S,
-            what=f"/readyz and /healthz name the {fault.tells}",
-        )
-        return took_s if self._is_told(fault.tells) else None
+        told: list[bool] = []
+
+        def is_told_or_goes_on() -> bool:
+            told[:] = [self._is_told(fault.tells)]
+            return told[0] or (fault.goes_on and fleet.goes_on_since(numbers))
+
+        what = f"/readyz and /healthz name the {fault.tells}"
+        took_s = self.rig.wait_for(is_told_or_goes_on, within_s=TOLD_WITHIN_S, what=what)
+        return took_s if told[0] else None
 
     def _is_told(self, part: str) -> bool:
         """Whether every gateway says that it cannot work and names the part; that it lives must stay true."""

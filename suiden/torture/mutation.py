@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -46,6 +47,19 @@ BYTES = (
     *(b"\x9f", b"\xbf", b"\xc1", b"\xc2", b"\xd8\x1c", b"\xd8\x1d\x00", b"\xfb\x7f\xf8" + b"\x00" * 6, b"\x1f\x8b"),
     *(b"\x9b" + b"\xff" * 8, b"\x5b" + b"\xff" * 8, b"\xff" * 10, b"\x0a\xff\xff\xff\xff\x0f", b"NaN", b"1e9999", b"-"),
 )
+NUMBERS = (
+    *(b"1e9999999", b"1e-9999999", b"0e99999999", b"1e99999999999999999999", b"-1e400", b"5e-324", b"-0", b"-0.0"),
+    *(
+        b"0." + b"0" * 60 + b"1",
+        b"1" + b"0" * 400,
+        b"9" * 29,
+        b"0." + b"3" * 40,
+        b"1E+2",
+        b"1e5",
+        b"18446744073709551616",
+    ),
+)
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
 
 # What a change raises where there is nothing of its kind any more: another change has taken it.
 UNCHANGEABLE = (
@@ -96,7 +110,7 @@ def _changes_of(sample: Sample) -> list[Change]:
         return [change_bytes, change_packed, change_packed, change_packed]
     if sample.topic.startswith("spBv1.0/"):
         return [change_bytes, change_fields, change_fields]
-    return [change_bytes, change_json, change_json]
+    return [change_bytes, change_json, change_json, change_number]
 
 
 def change_bytes(payload: bytes, dice: Random) -> bytes:
@@ -126,6 +140,13 @@ def change_json(payload: bytes, dice: Random) -> bytes:
     changed = _change_value(json.loads(payload), dice)
     text = json.dumps(changed, ensure_ascii=dice.random() < 0.9, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
+
+
+def change_number(payload: bytes, dice: Random) -> bytes:
+    """Change one number of a text, to one that no float is, too."""
+    found = list(_NUMBER.finditer(payload))
+    start, end = dice.choice(found).span()
+    return payload[:start] + dice.choice(NUMBERS) + payload[end:]
 
 
 def change_cbor(payload: bytes, dice: Random) -> bytes:

@@ -36,7 +36,8 @@ class LiveFigures:
     load_before: float  # of the machine, over the minute before
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Give all of them; None stands where nothing came that could be measured."""
+        return {name: None if found != found else found for name, found in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,12 @@ def show(figures: LiveFigures, *, console: Console) -> None:
     found = figures.as_json()
     for name, words in WORDS.items():
         goal = GOALS_MS.get(name)
-        met = "" if goal is None else f"≤ {goal:,.0f}: {'met' if found[name] <= goal else 'missed'}"
-        table.add_row(words, f"{found[name]:,.1f}", met)
+        ms = found[name]
+        met = "" if goal is None else f"≤ {goal:,.0f}: {'met' if ms is not None and ms <= goal else 'missed'}"
+        table.add_row(words, "–" if ms is None else f"{ms:,.1f}", met)
     console.print(table)
+    if figures.stored < figures.published:
+        console.print(f"[bold]the gateway was {figures.published - figures.stored:,} readings behind at the end[/]")
     shares = ", ".join(f"{name} {share:.2f}" for name, share in figures.processor_share.items())
     console.print(f"processors used: {shares}; load of the machine before: {figures.load_before:.2f}")
     asked = ", ".join(f"{count:,} × {part}" for part, count in sorted(figures.asked.items()))

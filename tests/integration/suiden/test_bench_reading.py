@@ -6,7 +6,7 @@ from suiden.bench import growth, reading, store
 
 
 def test_each_read_finds_its_rows_and_what_is_stored_is_rolled_up(database_url: str) -> None:
-    town, _, _ = reading.fill(database_url, readings=3_000, meters=60, say=lambda _: None)
+    town, _, _ = reading.fill(database_url, readings=3_000, meters=60, by_day=True, say=lambda _: None)
     assert town.readings == 3_000
     days, page, zone, every = reading.measure(database_url, town=town, reads=5, seed=1, say=lambda _: None)
     assert days.rows == 27, "a day by hour, 26 days before it"

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ingest_gateway.domain.decoders import Bridge
 from ingest_gateway.settings import GatewaySettings
+from suiden.settings import SettingMissing, load
 
 SETTING = "SUIDEN_GATEWAY_BRIDGES"
 
@@ -59,3 +60,11 @@ def test_a_bridge_that_would_go_unread_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(SETTING, told)
     with pytest.raises(ValidationError, match=why):
         GatewaySettings()
+    with pytest.raises(SettingMissing, match=f"^the environment is not complete: {SETTING}: [^;]*"):
+        load(GatewaySettings)
+
+
+def test_a_bridge_that_is_no_json_is_told_by_the_name_of_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, "{tasmota")
+    with pytest.raises(SettingMissing, match=f"{SETTING} is not JSON"):
+        load(GatewaySettings)

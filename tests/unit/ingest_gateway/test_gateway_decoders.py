@@ -126,6 +126,8 @@ def test_a_bracket_inside_a_text_nests_nothing() -> None:
     ("topic", "reason"),
     [
         ("suiden/v2/hinode/C-1/up", "unknown_format"),
+        ("suiden/v1/hinode/C-1/up/xml", "unknown_format"),
+        ("suiden/v1/hinode/C-1/up/cbor/more", "unknown_format"),
         ("suiden/v1/hinode/C-1/down", "unknown_topic"),
         ("zigbee2mqtt/meter", "unknown_topic"),
         ("", "unknown_topic"),

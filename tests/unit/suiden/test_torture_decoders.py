@@ -21,11 +21,11 @@ NAMES = [known.name for known in FORMATS]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_torture_finds_nothing(name: str) -> None:
-    outcome = torture(name, inputs=1_000, seed=2026)
+    outcome = torture(name, inputs=600, seed=2026)
     assert not outcome.failures
-    assert sum(outcome.outcomes.values()) == outcome.inputs == 1_000
+    assert sum(outcome.outcomes.values()) == outcome.inputs == 600
     # Most are refused, and enough are read for the readings to be looked at.
-    assert outcome.outcomes["read"] > 50
+    assert outcome.outcomes["read"] > 30
     assert len(outcome.outcomes) > 3
 
 
