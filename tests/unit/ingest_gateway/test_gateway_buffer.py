@@ -1,4 +1,4 @@
-"""The buffer between the connection and what prepares batches: bounded, and emptied of what a lost connection brought."""
+"""The buffer between the connection and the preparer: bounded, and emptied of what a lost connection brought."""
 
 import threading
 import time
@@ -36,7 +36,9 @@ def empty(*, messages: int = 10, size: int = 1_000, age_s: float = 60.0) -> Buff
     return Buffer(max_messages=messages, max_bytes=size, max_age_s=age_s)
 
 
-def taken(buffer: Buffer, *, messages: int = 9, size: int = 1_000, linger_s: float = 0, timeout_s: float = 0) -> list[int]:
+def taken(
+    buffer: Buffer, *, messages: int = 9, size: int = 1_000, linger_s: float = 0, timeout_s: float = 0
+) -> list[int]:
     """Take a batch, and give the numbers of its messages."""
     batch = buffer.take(max_messages=messages, max_bytes=size, linger_s=linger_s, timeout_s=timeout_s)
     return [number for delivery in batch for number in delivery.message_ids]
