@@ -24,7 +24,7 @@ from ingest_gateway.monitor import Monitor, Totals
 from ingest_gateway.mqtt.buffer import Acknowledger
 from ingest_gateway.operations.committing import commit
 from ingest_gateway.operations.intake import Taken
-from ingest_gateway.operations.settling import gathered_anew, left_behind, note, settle
+from ingest_gateway.operations.settling import WindowTorn, gathered_anew, left_behind, note, settle
 from ingest_gateway.own_connection import OwnConnection
 from ingest_gateway.preparing import Incoming, Reader, Setting, collect, prepare, sort_one_by_one
 from ingest_gateway.settings import GatewaySettings
@@ -133,8 +133,13 @@ class Intake:
         if window is None or not window.commits:
             return {}
         self._enter()
-        gathered = gathered_anew(self.conn, window) if window.is_torn else [window]
-        told = [settle(self.conn, one, worker=self.worker) for one in gathered]
+        try:
+            gathered = gathered_anew(self.conn, window) if window.is_torn else [window]
+            told = [settle(self.conn, one, worker=self.worker) for one in gathered]
+        except WindowTorn:
+            self.conn.rollback()
+            window.is_torn, self.window = True, window
+            return self.settle()
         self.conn.commit()
         return {sender_id: ack for acks in told for sender_id, ack in (acks or {}).items()}
 
@@ -145,7 +150,7 @@ class Intake:
         for window in windows:
             settle(self.conn, window, worker=self.worker)
         self.conn.commit()
-        self.known.forget()
+        self.known = KnownRegisters(self.book.table, load=self._newest)
         return len(windows)
 
     def take(self, messages: Sequence[Message]) -> Taken:
@@ -155,7 +160,7 @@ class Intake:
             taken = self.commit(prepared)
         except errors.UniqueViolation:
             self.conn.rollback()
-            self.known.forget()
+            self.known.doubt()
             taken = self.commit_one_by_one(prepared)
         self.settle()
         return taken
@@ -212,7 +217,7 @@ class Writing:
     """The gateway's writer, called by the test and not by its thread."""
 
     def __init__(self, url: str, *, wrap: Any = None) -> None:
-        self.forgotten = 0
+        self.doubts = 0
         self.monitor = Monitor(Metrics())
         self.stop = threading.Event()
         self.connection = Kept(url, wrap=wrap)
@@ -220,7 +225,7 @@ class Writing:
         self._writer = Writer(
             connection=self.connection,
             ready=queue.Queue(),
-            forget=self._forget,
+            doubt=self._doubt,
             windows=self._windows,
             monitor=self.monitor,
             settings=GatewaySettings(),
@@ -239,8 +244,8 @@ class Writing:
         self._writer._write(prepared)
         self._windows.end(prepared.window)
 
-    def _forget(self) -> None:
-        self.forgotten += 1
+    def _doubt(self) -> None:
+        self.doubts += 1
 
 
 def acks_on(link: Acknowledger, *message_ids: int) -> Acks:

@@ -114,7 +114,6 @@ def test_any_cut_into_batches_ends_the_same(
     assert cut == whole
 
 
-@pytest.mark.xfail(reason="a refused reading's instant is taken for the sender's clock: preparing._marks")
 def test_a_reading_that_is_refused_says_nothing_of_a_senders_clock(
     conn: Connection[TupleRow], gateway: Connection[TupleRow]
 ) -> None:

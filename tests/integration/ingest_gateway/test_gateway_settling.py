@@ -154,7 +154,6 @@ def test_a_torn_window_is_gathered_anew(conn: Connection[TupleRow], gateway: Con
     assert state(conn) == found
 
 
-@pytest.mark.xfail(reason="settling.note puts refused late readings among those that move the newest")
 def test_a_refused_reading_never_becomes_a_meters_newest(
     conn: Connection[TupleRow], gateway: Connection[TupleRow]
 ) -> None:
@@ -166,19 +165,24 @@ def test_a_refused_reading_never_becomes_a_meters_newest(
     assert one(conn, "SELECT register FROM meter_latest") == (100,)
 
 
-@pytest.mark.xfail(reason="settle() notes a fall after a later commit of the same window ended it")
+@pytest.mark.parametrize(
+    "is_crash",
+    [False, pytest.param(True, marks=pytest.mark.xfail(reason="settling._gather joins falls and ends none"))],
+)
 def test_a_fall_that_a_later_reading_ended_is_over_at_the_settlement_too(
-    conn: Connection[TupleRow], gateway: Connection[TupleRow]
+    conn: Connection[TupleRow], gateway: Connection[TupleRow], is_crash: bool
 ) -> None:
     intake = Intake(gateway)
     intake.take([message(reading(-90, 50_000))])
     assert intake.commit(intake.prepare([message(reading(-60, 10))])).reasons == {"register_backwards": 1}
     assert intake.commit(intake.prepare([message(reading(-30, 50_001))])).stored == 1
-    intake.settle()
+    if is_crash:
+        intake.settle_what_was_left()
+    else:
+        intake.settle()
     assert one(conn, "SELECT register, fallen_readings FROM meter_latest") == (50_001, None)
 
 
-@pytest.mark.xfail(reason="one by one, a register is compared with the settled state and not with what is stored")
 def test_a_register_that_fell_is_refused_one_by_one_before_the_settlement_too(
     conn: Connection[TupleRow], gateway: Connection[TupleRow]
 ) -> None:
@@ -188,17 +192,15 @@ def test_a_register_that_fell_is_refused_one_by_one_before_the_settlement_too(
     assert taken.reasons == {"register_backwards": 1}
 
 
-@pytest.mark.xfail(reason="what is forgotten is loaded from the settled state, which is behind what is stored")
-def test_a_register_that_fell_is_refused_after_the_memory_was_dropped_too(
+def test_a_register_that_fell_is_refused_when_what_is_remembered_was_doubted(
     conn: Connection[TupleRow], gateway: Connection[TupleRow]
 ) -> None:
     intake = Intake(gateway)
     intake.commit(intake.prepare([message(reading(-60, 50_000))]))
-    intake.known.forget()
+    intake.known.doubt()
     assert intake.commit(intake.prepare([message(reading(-30, 10))])).reasons == {"register_backwards": 1}
 
 
-@pytest.mark.xfail(reason="a window that was adopted in part is settled a second time under the same batch id")
 def test_a_window_of_which_others_settled_a_part_can_still_be_settled(
     conn: Connection[TupleRow], gateway: Connection[TupleRow]
 ) -> None:
@@ -255,7 +257,7 @@ def test_a_commit_whose_answer_is_lost_is_found_out_and_counted_once(
             writing.write(intake.prepare(batch, acks=acks_on(broker, number)))
             assert lost == [0]
         assert broker.acknowledged == list(range(1, len(batches) + 1))
-        assert writing.forgotten == 0
+        assert writing.doubts == 0
         intake.settle()
         assert state(conn) == expected
         assert writing.totals.received == expected["counted"][0][0]
@@ -298,7 +300,7 @@ def test_nothing_is_acknowledged_and_all_is_given_up_when_the_broker_went_away_b
     monkeypatch.setattr("ingest_gateway.writer.commit", away)
     writing = Writing(database_url)
     writing.write(intake.prepare([message(reading(-60, 5))], acks=acks_on(broker, 7)))
-    assert (broker.acknowledged, writing.forgotten, state(conn)["stored"]) == ([], 1, [])
+    assert (broker.acknowledged, writing.doubts, state(conn)["stored"]) == ([], 1, [])
     writing.connection.close()
 
 
@@ -311,7 +313,7 @@ def test_what_others_stored_meanwhile_is_a_duplicate_and_what_was_remembered_is_
     writing = Writing(database_url)
     writing.write(prepared)
     intake.settle()
-    assert (broker.acknowledged, writing.forgotten) == ([7], 1)
+    assert (broker.acknowledged, writing.doubts) == ([7], 1)
     assert (writing.totals.stored, writing.totals.duplicates) == (1, 1)
     assert [row[2] for row in state(conn)["stored"]] == [5, 6]
     writing.connection.close()
