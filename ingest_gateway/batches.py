@@ -87,6 +87,7 @@ class Window:
     late: list[Block] = field(default_factory=list[Block])
     marks: Marks = field(default_factory=Marks)
     falls: dict[int, Fall] = field(default_factory=dict[int, Fall])
+    is_closed: bool = False  # no commit begins in it any more
     is_torn: bool = False  # more was committed than is remembered here: it is to be gathered from the store
 
 
@@ -151,9 +152,14 @@ class Windows:
         """Give the open window of a utility."""
         return self._open.get(utility_id)
 
-    def begin(self, window: Window) -> int:
-        """Begin a commit in a window, which is open from now on; return its part number. `end` must follow."""
+    def begin(self, window: Window) -> int | None:
+        """Begin a commit in a window, which is open from now on; return its part number. `end` must follow.
+
+        None: the window was closed meanwhile.
+        """
         with self._changed:
+            if window.is_closed:
+                return None
             self._open[window.utility_id] = window
             return self._begin(window)
 
@@ -177,6 +183,8 @@ class Windows:
         """Close the open windows, and return them: later commits begin new ones."""
         with self._changed:
             closed = list(self._open.values())
+            for window in closed:
+                window.is_closed = True
             self._open.clear()
             return closed
 

@@ -3,8 +3,8 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -42,6 +42,15 @@ class Route:
 
     code: str | None
     speaker: Speaker | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The messages of one utility in a batch, and its book; None where there is none of that code."""
+
+    code: str | None
+    book: MeterBook | None
+    incoming: Incoming
 
 
 class Preparer:
@@ -109,15 +118,15 @@ class Preparer:
                     return
         else:
             return
-        for code, incoming in groups:
-            prepare_group = self._prepare_one
+        for group in groups:
+            prepare_group = self._prepare_group
             while not self._stop.is_set():
                 try:
-                    prepare_group(code, incoming)
+                    prepare_group(group)
                     break
                 except Exception as error:
                     if not is_away(error):
-                        log.exception("intake.not_prepared", messages=len(incoming.messages))
+                        log.exception("intake.not_prepared", messages=len(group.incoming.messages))
                         prepare_group = self._prepare_each
                     elif not self._wait_for_database(error, batch):
                         return
@@ -129,61 +138,62 @@ class Preparer:
         self._stop.wait(RETRY_S)
         return any(delivery.link.is_up for delivery in batch)
 
-    def _group(self, batch: list[Delivery]) -> list[tuple[str | None, Incoming]]:
+    def _group(self, batch: list[Delivery]) -> list[Group]:
         """Sort the messages of a batch by the utility they name."""
         topics = [topic for delivery in batch for topic in delivery.topics]
         payloads = [payload for delivery in batch for payload in delivery.payloads]
         redelivered = any(delivery.is_redelivered for delivery in batch)
         timing = Timing([(delivery.received_s, delivery.messages) for delivery in batch])
-        routes = self._routes_of(topics)
+        books, routes = self._routes_of(topics)
         codes = {route.code for route in routes}
         if len(codes) == 1:
             speakers = [route.speaker for route in routes]
             whole = Incoming(Messages(topics, payloads), speakers, _acks(batch, None), redelivered, timing)
-            return [(routes[0].code, whole)]
-        groups: list[tuple[str | None, Incoming]] = []
+            return [Group(routes[0].code, _book(books, routes[0].code), whole)]
+        groups: list[Group] = []
         for code in sorted(codes, key=str):
             places = [place for place, route in enumerate(routes) if route.code == code]
             messages = Messages([topics[place] for place in places], [payloads[place] for place in places])
             speakers = [routes[place].speaker for place in places]
-            groups.append((code, Incoming(messages, speakers, _acks(batch, set(places)), redelivered, timing)))
+            some = Incoming(messages, speakers, _acks(batch, set(places)), redelivered, timing)
+            groups.append(Group(code, _book(books, code), some))
         return groups
 
-    def _routes_of(self, topics: list[bytes]) -> list[Route]:
+    def _routes_of(self, topics: list[bytes]) -> tuple[Mapping[str, MeterBook], list[Route]]:
+        """Tell of each topic who speaks; slots are places in the very books that are given with them."""
         books = self._books.now()
         if books is not self._routed_by or len(self._routes) > MAX_ROUTES:
             self._routes, self._routed_by = {}, books
         known = self._routes
-        return [known.get(topic) or self._route(topic) for topic in topics]
+        return books, [known.get(topic) or self._route(topic, books) for topic in topics]
 
-    def _route(self, topic: bytes) -> Route:
+    def _route(self, topic: bytes, books: Mapping[str, MeterBook]) -> Route:
         text = topic.decode(errors="replace")
         code = decoders.utility_of_topic(text, bridges=self._settings.bridges)
-        book = None if code is None else self._books.of(code)
+        book = _book(books, code)
         speaker = None
         if book is not None and decoders.is_suiden_json(text):
             speaker = book.table.speakers.get(text.split("/")[3])
         route = self._routes[topic] = Route(code, speaker)
         return route
 
-    def _prepare_one(self, code: str | None, incoming: Incoming) -> None:
-        book = None if code is None else self._books.of(code)
-        if code is None or book is None:
-            stray = Stray(code, incoming.messages, incoming.acks, self._clock.now(), incoming.timing)
+    def _prepare_group(self, group: Group) -> None:
+        if group.book is None and group.code is not None and self._books.read_again():
+            group = self._routed_again(group)
+        book, incoming = group.book, group.incoming
+        if book is None:
+            stray = Stray(group.code, incoming.messages, incoming.acks, self._clock.now(), incoming.timing)
             self._hand_over(stray)
             return
         collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
         if collected.misses and self._books.read_again():
-            book = self._books.of(code) or book
-            topics = incoming.messages.topics
-            speakers = [route.speaker for route in self._routes_of(topics)]
-            incoming = Incoming(incoming.messages, speakers, incoming.acks, incoming.is_redelivered, incoming.timing)
+            again = self._routed_again(group)
+            book, incoming = again.book or book, again.incoming if again.book else incoming
             collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
         now = self._clock.now()
-        window = self._window(book, now=now)
         known = self._known_of(book)
         limits = Limits.at(instant_us(now), rate=self._clock.rate(), max_age_days=self._settings.max_age_days)
-        part = self._windows.begin(window)
+        window, part = self._begin(book, now=now)
         try:
             setting = Setting(book, known, limits, window, part, now)
             prepared = prepare(incoming, collected=collected, setting=setting, reader=self._reader)
@@ -192,6 +202,12 @@ class Preparer:
             self._doubts = True
             raise
         self._hand_over(prepared)
+
+    def _routed_again(self, group: Group) -> Group:
+        """Look the senders of messages up in books that were read anew."""
+        books, routes = self._routes_of(group.incoming.messages.topics)
+        incoming = replace(group.incoming, speakers=[route.speaker for route in routes])
+        return Group(group.code, _book(books, group.code), incoming)
 
     def _hand_over(self, ready: Ready) -> None:
         while not self._stop.is_set():
@@ -203,8 +219,9 @@ class Preparer:
         if isinstance(ready, Prepared):
             self._windows.end(ready.window)
 
-    def _prepare_each(self, code: str | None, incoming: Incoming) -> None:
+    def _prepare_each(self, group: Group) -> None:
         """Prepare the messages of a batch that cannot be prepared, each by itself: none may keep the others out."""
+        incoming = group.incoming
         places = zip(incoming.messages.topics, incoming.messages.payloads, incoming.speakers, strict=True)
         last = len(incoming.messages) - 1
         for number, (topic, payload, speaker) in enumerate(places):
@@ -213,20 +230,18 @@ class Preparer:
             timing = incoming.timing if number == last else Timing([(incoming.timing.oldest_s, 0)])
             one = Incoming(Messages([topic], [payload]), [speaker], acks, incoming.is_redelivered, timing)
             try:
-                self._prepare_one(code, one)
+                self._prepare_group(Group(group.code, group.book, one))
             except Exception as failed:
                 if is_away(failed):
                     raise
                 log.exception("intake.message_not_prepared", topic=topic[:200])
-                self._put_aside(code, one)
+                self._put_aside(group.book, one)
 
-    def _put_aside(self, code: str | None, one: Incoming) -> None:
+    def _put_aside(self, book: MeterBook | None, one: Incoming) -> None:
         """Refuse a message that cannot be prepared, so that it does not come back for ever."""
-        book = self._books.of(code) if code is not None else None
-        if book is None:
-            raise AssertionError("what names no utility of ours is not prepared")
+        assert book is not None, "what names no utility of ours is not prepared"
         now = self._clock.now()
-        window = self._window(book, now=now)
+        window, part = self._begin(book, now=now)
         sorted_out = Sorted(received=1)
         sorted_out.refusals.append(
             Refusal(
@@ -242,7 +257,7 @@ class Preparer:
             Prepared(
                 book=book,
                 window=window,
-                part=self._windows.begin(window),
+                part=part,
                 now=now,
                 limits=Limits.at(instant_us(now), rate=1.0),
                 messages=one.messages,
@@ -260,13 +275,18 @@ class Preparer:
             )
         )
 
-    def _window(self, book: MeterBook, *, now: datetime) -> Window:
-        """Give the open window of a utility, or a new one; it is open once a commit begins in it."""
-        window = self._windows.current(book.utility_id)
-        if window is not None:
-            return window
-        with transaction(self._pool, scope=Scope(utility_id=book.utility_id, actor="gateway", now=now)) as conn:
-            return Window(book.utility_id, book.code, readings.next_batch_id(conn), readings.next_batch_id(conn))
+    def _begin(self, book: MeterBook, *, now: datetime) -> tuple[Window, int]:
+        """Begin a commit in the open window of a utility, or in a new one."""
+        while True:
+            window = self._windows.current(book.utility_id)
+            if window is None:
+                scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+                with transaction(self._pool, scope=scope) as conn:
+                    ids = readings.next_batch_id(conn), readings.next_batch_id(conn)
+                window = Window(book.utility_id, book.code, *ids)
+            part = self._windows.begin(window)
+            if part is not None:
+                return window, part
 
     def _known_of(self, book: MeterBook) -> KnownRegisters:
         """Give what is remembered of a utility's meters; compared with the store now and then, as others write too."""
@@ -287,6 +307,10 @@ class Preparer:
         scope = Scope(utility_id=utility_id, actor="gateway", now=self._clock.now())
         with transaction(self._pool, scope=scope) as conn:
             return latest.newest(conn, utility_id=utility_id, meter_ids=meter_ids)
+
+
+def _book(books: Mapping[str, MeterBook], code: str | None) -> MeterBook | None:
+    return None if code is None else books.get(code)
 
 
 def _acks(batch: Sequence[Delivery], places: set[int] | None) -> Acks:

@@ -113,5 +113,6 @@ class KnownRegisters:
             self.read_at_us[slot] = stored.read_at_us
             if stored.register is not None:
                 self.register[slot] = stored.register
+            self._falls.pop(slot, None)
             if stored.fall is not None:
                 self._falls[slot] = stored.fall
