@@ -247,7 +247,6 @@ def test_a_window_that_was_closed_is_not_begun_again(monkeypatch: pytest.MonkeyP
     assert second.window is not first.window
 
 
-@pytest.mark.xfail(reason="the preparer looks slots up in one book and meters in another")
 def test_a_reading_is_of_its_meter_whatever_book_is_read_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     books = Books(book(3, 4), book(1, 2, 3, 4))
     [first] = prepared_by(books, FixedClock(town.START), Windows(), monkeypatch)
