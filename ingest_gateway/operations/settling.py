@@ -127,7 +127,22 @@ def _gather(conn: Connection[TupleRow], parts: list[PendingPart], *, code: str, 
     window.fresh = _stored_blocks(conn, fresh, utility_id=utility_id, batch_id=batch_id)
     window.late = _stored_blocks(conn, late, utility_id=utility_id, batch_id=window.late_batch_id)
     window.late_stored = sum(map(len, window.late))
+    for block in window.fresh:
+        _end_older_falls(window, block)
     return window
+
+
+def _end_older_falls(window: Window, fresh: Block) -> None:
+    """Leave out falls that a later reading ended: which commit came first is not kept, but when they were read is."""
+    register = fresh.columns.register
+    if window.falls and register is not None:
+        said = register != ABSENT
+        for meter_id, read_at_us in zip(
+            fresh.meter_ids[said].tolist(), fresh.columns.read_at_us[said].tolist(), strict=True
+        ):
+            fall = window.falls.get(meter_id)
+            if fall is not None and fall.read_at_us < read_at_us:
+                del window.falls[meter_id]
 
 
 def _stored_blocks(

@@ -167,7 +167,7 @@ def test_a_refused_reading_never_becomes_a_meters_newest(
 
 @pytest.mark.parametrize(
     "is_crash",
-    [False, pytest.param(True, marks=pytest.mark.xfail(reason="settling._gather joins falls and ends none"))],
+    [False, True],
 )
 def test_a_fall_that_a_later_reading_ended_is_over_at_the_settlement_too(
     conn: Connection[TupleRow], gateway: Connection[TupleRow], is_crash: bool

@@ -229,7 +229,6 @@ def prepared_by(books: Books, clock: Any, windows: Windows, monkeypatch: pytest.
     return [ready.get_nowait() for _ in range(count)]
 
 
-@pytest.mark.xfail(reason="the preparer begins a commit in a window that was closed after it looked for the open one")
 def test_a_window_that_was_closed_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     windows, closed = Windows(), list[Window]()
 
