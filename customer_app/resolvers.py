@@ -11,7 +11,7 @@ from ingest_gateway import queries as ingest_queries
 from ingest_gateway.queries import NewestReading
 from kernel import events
 from kernel.clock import Clock, wall_now
-from kernel.database import Pool, Scope, transaction
+from kernel.database import Pool, Scope, enter_scope, transaction
 from maintenance_tracker import queries as tracker_queries
 from registry import operations as registry_operations
 from registry import queries as registry_queries
@@ -50,7 +50,9 @@ def reader(pool: Pool) -> Read:
     """Give what asks for the newest readings of all watched meters."""
 
     def read(utility_id: int, meter_ids: Sequence[int]) -> Iterable[NewestReading]:
-        with transaction(pool, scope=_scope(utility_id)) as conn:
+        # In one round trip: five times a second the way to the server and back is most of the time.
+        with pool.connection() as conn, conn.pipeline():
+            enter_scope(conn, scope=_scope(utility_id))
             return ingest_queries.newest_readings(conn, utility_id=utility_id, meter_ids=meter_ids)
 
     return read

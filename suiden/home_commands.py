@@ -43,7 +43,6 @@ def run() -> None:
 def open_(party: Party, utility: Utility = "hinode") -> None:
     """Give a customer who asked for it a login on the broker; its password is shown once."""
     from ingest_gateway.operations import homes
-    from ingest_gateway.store.homes import HomeOpen
     from suiden.embedded.access import hash_password
 
     password = secrets.token_urlsafe(18)
@@ -57,7 +56,7 @@ def open_(party: Party, utility: Utility = "hinode") -> None:
                 actor="suiden home",
                 at=clock.load(conn).at(clock.wall_now()),
             )
-        except HomeOpen as error:
+        except homes.HomeOpen as error:
             raise NotPossibleHere(str(error)) from error
     out.print(f"login [bold]{name}[/], password [bold]{password}[/]: it is shown this once")
     out.print("run `suiden broker access`, and the broker knows it; `suiden home run` fills its topics")
@@ -67,14 +66,13 @@ def open_(party: Party, utility: Utility = "hinode") -> None:
 def close(party: Party, utility: Utility = "hinode") -> None:
     """End a customer's login; what was published for it is taken back."""
     from ingest_gateway.operations import homes
-    from ingest_gateway.store.homes import HomeUnknown
 
     with _entered(utility) as (conn, utility_id):
         party_id = _party(conn, utility_id=utility_id, number=party)
         at = clock.load(conn).at(clock.wall_now())
         try:
             name = homes.close_home(conn, utility_id=utility_id, party_id=party_id, actor="suiden home", at=at)
-        except HomeUnknown as error:
+        except homes.HomeUnknown as error:
             raise NotPossibleHere(str(error)) from error
     out.print(f"{name} is closed; run `suiden broker access`, and the broker lets it in no more")
 

@@ -77,6 +77,8 @@ def ingest(
         _say_what_is_left_out(run)
         try:
             run.run()
+        except KeyboardInterrupt:
+            run.report.is_stopped = True
         finally:
             _keep_logs(run, folder=folder)
             run.rig.stop()

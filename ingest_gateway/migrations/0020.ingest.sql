@@ -167,13 +167,15 @@ CREATE TABLE zone_hour (
 );
 CREATE INDEX zone_hour_hour ON zone_hour (utility_id, hour, zone_id);
 
--- Hours of zones that are to be made anew.
+-- Hours of zones that are to be made anew, in the order in which they became due: each has its turn, however many are due again.
 CREATE TABLE zone_due (
     utility_id integer NOT NULL,
     hour timestamptz NOT NULL,
     zone_id bigint NOT NULL,
+    turn bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (utility_id, hour, zone_id)
 );
+CREATE INDEX zone_due_turn ON zone_due (utility_id, turn);
 
 -- Days whose rollup is to be made anew.
 CREATE TABLE rollup_due (

@@ -19,7 +19,13 @@ from ingest_gateway.operations.history import HistoryUnusable, ReadingBlock, loa
 from ingest_gateway.operations.reject_bounds import forget_rejected
 from ingest_gateway.operations.rejects import NotReplayable, Replayed, replay_reject
 from ingest_gateway.operations.revisions import revise_reading
-from ingest_gateway.operations.rollups import make_due_rollups, mark_batch_due, mark_rollups_due, rebuild_rollups
+from ingest_gateway.operations.rollups import (
+    make_due_rollups,
+    make_due_zones,
+    mark_batch_due,
+    mark_rollups_due,
+    rebuild_rollups,
+)
 from ingest_gateway.store.rejects import RejectUnknown
 
 __all__ = [
@@ -49,6 +55,7 @@ __all__ = [
     "load_history",
     "look_at",
     "make_due_rollups",
+    "make_due_zones",
     "mark_batch_due",
     "mark_rollups_due",
     "queue_command",

@@ -23,7 +23,7 @@ SILENCE_SLACK_S = 30.0  # of wall time that a reading may be on its way before i
 ASKED_AT_ONCE = 20
 LOOKED_AT_ONCE = 500
 SILENT_AT_ONCE = 2_000
-CLOCKS_AT_ONCE = 2_000
+CLOCKS_AT_ONCE = 500
 METERS_IN_EVENT = 500
 CLOSED_KEPT = timedelta(days=400)
 

@@ -7,7 +7,10 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.home_assistant import home_name
 from ingest_gateway.store import homes
+from ingest_gateway.store.homes import HomeOpen, HomeUnknown
 from registry import operations as registry
+
+__all__ = ["HomeOpen", "HomeUnknown", "close_home", "open_home"]
 
 
 def open_home(

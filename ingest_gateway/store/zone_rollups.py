@@ -32,7 +32,7 @@ class ZoneHour:
 
 
 def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
-    """Make up to `limit` due hours anew, the newest first; return how many were taken off the list.
+    """Make up to `limit` due hours anew, the longest due first; return how many were taken off the list.
 
     The sums and means of floats are taken in the order of the meters, so that the same hours give the same rows.
     """
@@ -41,7 +41,7 @@ def make_due(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> int:
         WITH due AS (
             DELETE FROM zone_due WHERE ctid = ANY (ARRAY(
                 SELECT ctid FROM zone_due WHERE utility_id = %(utility_id)s
-                ORDER BY hour DESC, zone_id DESC LIMIT %(limit)s))
+                ORDER BY turn LIMIT %(limit)s))
             RETURNING zone_id, hour
         ), made AS MATERIALIZED (
             SELECT due.zone_id, due.hour, m.unit, coalesce(m.nominal_v, 0) AS nominal_v, count(*)::integer AS meters,

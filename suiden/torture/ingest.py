@@ -78,6 +78,7 @@ class Report:
     gaps_shown: int = 0
     gateway_starts: int = 0
     diagnosis: str = ""
+    is_stopped: bool = False  # by a person, before the end
 
     @property
     def is_well(self) -> bool:

@@ -54,6 +54,9 @@ def tell_report(report: Report, *, console: Console) -> None:
     if report.is_well:
         console.print(f"[bold green]{len(report.cycles)} faults: nothing lost, nothing doubled, no gap hidden[/]")
         return
+    if report.is_stopped:
+        console.print(f"[yellow]stopped in cycle {len(report.cycles)} of {report.options.cycles}[/]", highlight=False)
+        return
     if report.diagnosis:
         console.print(report.diagnosis, markup=False, highlight=False, soft_wrap=True)
     console.print(f"[bold red]it did not hold[/]; to see it again:\n  {repeat_command(report)}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The control room: telemetry, anomalies in plain words, a meter and its orders, processes."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from customer_app.routes import operator_meters
 from ingest_gateway.queries import console
 from kernel import heartbeat
 from kernel.clock import wall_now
@@ -103,6 +105,25 @@ def test_telemetry_is_filtered_and_paged_by_key(utility: Utility) -> None:
         assert [row.serial for row in [*first, *rest]] == [row.serial for row in everything]
         assert {row.kind for row in page(kind="water")} == {"water"}
         assert [row.serial for row in page(serial="w cust")] == ["W-customer"]
+
+
+def test_pages_of_meters_follow_each_other_by_serial_and_each_is_live(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator_meters, "PAGE", 2)
+    sign_in(client, "operator")
+    seen: list[str] = []
+    path = "/operator/telemetry"
+    while path:
+        text = client.get(path).text
+        shown = re.findall(r'href="/operator/meters/(\d+)"', text)
+        seen += shown
+        [own] = re.findall(r'id="telemetry" class="scroll" hx-get="([^"]+)"', text)
+        fragment = client.get(html.unescape(own)).text
+        assert re.findall(r'href="/operator/meters/(\d+)"', fragment) == shown
+        following = re.search(r'href="([^"]+)">Next', text)
+        path = html.unescape(following.group(1)) if following else ""
+    assert len(seen) == len(set(seen)) == 4
 
 
 def test_a_meter_that_should_have_been_heard_of_is_silent(

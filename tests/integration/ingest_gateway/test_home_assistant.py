@@ -15,8 +15,8 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway import home_assistant
 from ingest_gateway.operations import homes
+from ingest_gateway.operations.homes import HomeOpen, HomeUnknown
 from ingest_gateway.queries.homes import home_meters
-from ingest_gateway.store.homes import HomeOpen, HomeUnknown
 from kernel import events
 from registry import queries as registry
 from suiden import broker_access

@@ -168,6 +168,21 @@ def test_what_was_given_back_is_counted_from_a_revised_reading_too(rolled_back_c
     assert stored_days(conn, utility_id)[e, FIRST + timedelta(days=1)][:2] == (30, 30)
 
 
+def test_no_zone_waits_for_others_that_are_due_again_and_again(rolled_back_conn):
+    conn = rolled_back_conn
+    zone = ZoneInfo("Asia/Tokyo")
+    utility_id, ids, _ = utility_of_four_meters(conn, zone=zone)
+    start = local_day(FIRST, zone=zone).start
+    for turn, serial in enumerate("EC" + 8 * "E"):
+        readings = [Reading(ids[serial], start + timedelta(hours=10, minutes=turn + 1), 100 + turn)]
+        take_in(conn, utility_id=utility_id, batch_id=turn, readings=readings)
+        make_due_rollups(conn, utility_id=utility_id)
+        if turn:
+            make_due_zones(conn, utility_id=utility_id, limit=1)
+    w1 = next(one.zone_id for one in zones(conn, utility_id=utility_id) if one.code == "W1")
+    assert (w1, start + timedelta(hours=10), "gal", 0.0) in stored_zone_hours(conn, utility_id)
+
+
 def utility_of_four_meters(conn: Connection[TupleRow], *, zone: ZoneInfo) -> tuple[int, dict[str, int], list[Hung]]:
     """Found a utility where A is exchanged for B, C moves to another zone, and E hangs all the time."""
     utility_id = found_utility(
