@@ -1,8 +1,10 @@
 """What a meter said last, as one line of a page and as the message that replaces this line."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
+
+from markupsafe import escape
 
 from customer_app.formats import Formats
 from customer_app.live_readings import Write
@@ -15,6 +17,8 @@ from kernel.i18n import translator
 from registry.queries import InstalledMeter
 
 PARTIAL = "parts/reading.html"
+FORMS_KEPT = 20_000
+MARKS = ("\x001\x00", "\x002\x00", "\x003\x00", "\x004\x00")  # instant, at, register, flow: no text holds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,34 @@ def written(reading: NewestReading, meter: ShownMeter, *, formats: Formats) -> R
 
 
 def writer(renderer: Renderer) -> Write:
-    """Give what writes the message for a page."""
+    """Give what writes the message for a page.
+
+    The partial is rendered once for each meter and language, with marks where the values go: a thousand readings a
+    second are then a few replacements each. So the partial may ask whether a value is there, but not what it is.
+    """
 
     @cache
     def formats_of(locale: str, zone: ZoneInfo) -> Formats:
         return Formats(locale=locale, zone=zone, currency="", translate=translator(locale))
 
-    def write(reading: NewestReading, meter: ShownMeter, locale: str) -> bytes:
-        formats = formats_of(locale, meter.zone)
-        html = renderer.part(PARTIAL, reading=written(reading, meter, formats=formats), translate=formats.translate)
+    @lru_cache(maxsize=FORMS_KEPT)
+    def form(meter: ShownMeter, locale: str, *, has_register: bool, has_flow: bool) -> str:
+        marked = ReadingLine(
+            meter.meter_id,
+            meter.serial,
+            *MARKS[:2],
+            register=MARKS[2] if has_register else "",
+            flow=MARKS[3] if has_flow else "",
+        )
+        html = renderer.part(PARTIAL, reading=marked, translate=formats_of(locale, meter.zone).translate)
         target = f'<hx-partial hx-target="#reading-{meter.meter_id}" hx-swap="outerMorph">{html}</hx-partial>'
-        return f"data: {target.replace(chr(10), ' ')}\n\n".encode()
+        return f"data: {target.replace(chr(10), ' ')}\n\n"
+
+    def write(reading: NewestReading, meter: ShownMeter, locale: str) -> bytes:
+        line = written(reading, meter, formats=formats_of(locale, meter.zone))
+        message = form(meter, locale, has_register=bool(line.register), has_flow=bool(line.flow))
+        for mark, text in zip(MARKS, (line.instant, line.at, line.register, line.flow), strict=True):
+            message = message.replace(mark, escape(text))
+        return message.encode()
 
     return write
