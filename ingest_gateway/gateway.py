@@ -105,57 +105,10 @@ class Gateway:
             max_age_s=settings.buffer_age_s,
         )
         self._monitor = Monitor(metrics)
-        self._connection = Connection(
-            address=address,
-            options=LinkOptions(
-                client_id=client_id,
-                subscriptions=settings.filters,
-                receive_maximum=settings.buffer_messages,
-                session_expiry_s=settings.session_expiry_s,
-                keepalive_s=settings.keepalive_s,
-                plain_paho=settings.plain_mqtt,
-            ),
-            buffer=self._buffer,
-            stop=stop,
-        )
+        self._connection = _line(address, client_id=client_id, settings=settings, buffer=self._buffer, stop=stop)
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
-        windows, ready = Windows(), queue.Queue[Ready](maxsize=READY_BATCHES)
-        may_begin = threading.Event()
-        self._preparer = Preparer(
-            pool=pool,
-            clock=clock,
-            buffer=self._buffer,
-            books=self._books,
-            windows=windows,
-            ready=ready,
-            may_begin=may_begin,
-            monitor=self._monitor,
-            settings=settings,
-            stop=stop,
-        )
         self._own = [OwnConnection(database_url, process=name) for name in ("gateway writer", "gateway settler")]
-        self._writer = Writer(
-            connection=self._own[0],
-            ready=ready,
-            doubt=self._preparer.doubt,
-            windows=windows,
-            monitor=self._monitor,
-            settings=settings,
-            worker=client_id,
-            stop=stop,
-        )
-        self._settler = Settler(
-            connection=self._own[1],
-            line=self._connection,
-            books=self._books,
-            windows=windows,
-            may_begin=may_begin,
-            clock=clock,
-            monitor=self._monitor,
-            settings=settings,
-            worker=client_id,
-            stop=stop,
-        )
+        self._preparer, self._writer, self._settler = self._intake(worker=client_id)
         self._dispatcher = Dispatcher(
             pool=pool,
             clock=clock,
@@ -174,6 +127,46 @@ class Gateway:
             "commands": (self._dispatcher.run, None),
             "health": (self._beat_until_stop, None),
         }
+
+    def _intake(self, *, worker: str) -> tuple[Preparer, Writer, Settler]:
+        """Make the three that hand readings on: prepared, written, settled."""
+        windows, ready = Windows(), queue.Queue[Ready](maxsize=READY_BATCHES)
+        may_begin = threading.Event()
+        preparer = Preparer(
+            pool=self._pool,
+            clock=self._clock,
+            buffer=self._buffer,
+            books=self._books,
+            windows=windows,
+            ready=ready,
+            may_begin=may_begin,
+            monitor=self._monitor,
+            settings=self._settings,
+            stop=self._stop,
+        )
+        writer = Writer(
+            connection=self._own[0],
+            ready=ready,
+            doubt=preparer.doubt,
+            windows=windows,
+            monitor=self._monitor,
+            settings=self._settings,
+            worker=worker,
+            stop=self._stop,
+        )
+        settler = Settler(
+            connection=self._own[1],
+            line=self._connection,
+            books=self._books,
+            windows=windows,
+            may_begin=may_begin,
+            clock=self._clock,
+            monitor=self._monitor,
+            settings=self._settings,
+            worker=worker,
+            stop=self._stop,
+        )
+        return preparer, writer, settler
 
     @property
     def totals(self) -> Totals:
@@ -268,3 +261,17 @@ class Gateway:
             "broker_protocol": link.protocol if link is not None else None,
             "broker_error": connection.last_error,
         }
+
+
+def _line(
+    address: BrokerAddress, *, client_id: str, settings: GatewaySettings, buffer: Buffer, stop: threading.Event
+) -> Connection:
+    options = LinkOptions(
+        client_id=client_id,
+        subscriptions=settings.filters,
+        receive_maximum=settings.buffer_messages,
+        session_expiry_s=settings.session_expiry_s,
+        keepalive_s=settings.keepalive_s,
+        plain_paho=settings.plain_mqtt,
+    )
+    return Connection(address=address, options=options, buffer=buffer, stop=stop)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import structlog
 
@@ -14,7 +15,7 @@ from ingest_gateway.operations.settling import WindowTorn, gathered_anew, left_b
 from ingest_gateway.own_connection import OwnConnection
 from ingest_gateway.settings import GatewaySettings
 from ingest_gateway.trouble import is_away
-from kernel.clock import Clock
+from kernel.clock import Clock, wall_now
 from kernel.database import Scope, enter_scope
 
 log = structlog.get_logger()
@@ -145,9 +146,10 @@ class Settler:
             self._adopt(worker=None)
 
     def _adopt(self, *, worker: str | None) -> bool:
+        old = wall_now() - timedelta(seconds=ADOPT_EVERY_S)
         try:
             with self._connection.at_work() as conn:
-                for window in left_behind(conn, worker=worker, older_than_s=ADOPT_EVERY_S):
+                for window in left_behind(conn, worker=worker, committed_before=old):
                     log.info("settling.left_behind", batch_id=window.batch_id, readings=window.stored)
                     settle(conn, window, worker=self._worker)
                 conn.commit()

@@ -146,7 +146,7 @@ class Intake:
     def settle_what_was_left(self) -> int:
         """Forget everything, and settle from the store, as after a crash; return how many windows there were."""
         self.window = None
-        windows = left_behind(self.conn, worker=self.worker, older_than_s=None)
+        windows = left_behind(self.conn, worker=self.worker, committed_before=None)
         for window in windows:
             settle(self.conn, window, worker=self.worker)
         self.conn.commit()

@@ -13,7 +13,7 @@ from ingest_gateway.domain.suiden_json import encode_answer
 from ingest_gateway.domain.validation import Row
 from ingest_gateway.domain.wire import Telegram, WireReading, instant_us
 from ingest_gateway.operations.commands import publish_changed
-from ingest_gateway.store import commands, latest, readings, rejects
+from ingest_gateway.store import commands, counts, latest, readings, rejects
 from kernel import events
 
 
@@ -38,9 +38,16 @@ class StoredOneByOne:
 
 
 def write(
-    conn: Connection[TupleRow], *, book: MeterBook, batch: Sorted, source: str, staged: bool | None, now: datetime
+    conn: Connection[TupleRow],
+    *,
+    book: MeterBook,
+    batch: Sorted,
+    source: str,
+    worker: str,
+    staged: bool | None,
+    now: datetime,
 ) -> Taken:
-    """Write what was sorted, with all that follows from it; `staged` as in `store_sorted`."""
+    """Write what was sorted, with all that follows from it; `staged` as in `store_sorted`, `worker` says who does it."""
     batch_id = readings.next_batch_id(conn)
     stored = store_sorted(conn, book=book, batch=batch, batch_id=batch_id, staged=staged, now=now)
     if stored.rows:
@@ -49,7 +56,19 @@ def write(
     refusals = [*batch.refusals, *stored.refusals]
     if refusals:
         rejects.keep(conn, refusals=refusals, at=now)
-    return taken_of(batch, stored=stored)
+    taken = taken_of(batch, stored=stored)
+    counts.add_counts(
+        conn,
+        utility_id=book.utility_id,
+        source=source,
+        worker=worker,
+        received=taken.received,
+        stored=taken.stored,
+        duplicates=taken.duplicates,
+        rejected=taken.rejected,
+        at=now,
+    )
+    return taken
 
 
 def store_sorted(

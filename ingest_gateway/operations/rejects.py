@@ -73,7 +73,8 @@ def replay_reject(
     sorter = Sorter(book=book, limits=limits, baselines=baselines, accept_backwards=accept_backwards)
     sorter.add(telegram, origin=0)
     sorter.sorted.numbered.clear()  # its number was noted when it came
-    taken = write(conn, book=book, batch=sorter.sorted, source="file" if is_line else "mqtt", staged=None, now=at)
+    source = "file" if is_line else "mqtt"
+    taken = write(conn, book=book, batch=sorter.sorted, source=source, worker="web", staged=None, now=at)
     rejects.mark_replayed(conn, utility_id=utility_id, reject_id=reject_id, at=at)
     return Replayed(stored=taken.stored, duplicates=taken.duplicates, rejected=taken.rejected)
 

@@ -92,9 +92,9 @@ def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[i
     return acks
 
 
-def left_behind(conn: Connection[TupleRow], *, worker: str | None, older_than_s: float | None) -> list[Window]:
-    """Gather from the store what was committed and not settled: by a worker, or by any so long ago (wall time)."""
-    return _windows(conn, pending.left(conn, worker=worker, older_than_s=older_than_s))
+def left_behind(conn: Connection[TupleRow], *, worker: str | None, committed_before: datetime | None) -> list[Window]:
+    """Gather from the store what was committed and not settled: by a worker, or by any before then (wall time)."""
+    return _windows(conn, pending.left(conn, worker=worker, committed_before=committed_before))
 
 
 def gathered_anew(conn: Connection[TupleRow], window: Window) -> list[Window]:

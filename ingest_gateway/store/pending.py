@@ -73,7 +73,7 @@ def left(
     *,
     batch: tuple[int, int] | None = None,
     worker: str | None = None,
-    older_than_s: float | None = None,
+    committed_before: datetime | None = None,
 ) -> Sequence[PendingPart]:
     """List the parts of a batch (utility and batch id), of a worker, or older than that (wall time), in order."""
     utility_id, batch_id = batch or (None, None)
@@ -84,8 +84,13 @@ def left(
                    meter_ids, read_from, read_to, late_meter_ids, late_from, late_to, numbers, falls
             FROM intake_pending
             WHERE (utility_id = %(utility_id)s AND batch_id = %(batch_id)s) OR worker = %(worker)s
-               OR committed_at < clock_timestamp() - make_interval(secs => %(older_than_s)s)
+               OR committed_at < %(committed_before)s
             ORDER BY utility_id, batch_id, part
             """,
-            {"utility_id": utility_id, "batch_id": batch_id, "worker": worker, "older_than_s": older_than_s},
+            {
+                "utility_id": utility_id,
+                "batch_id": batch_id,
+                "worker": worker,
+                "committed_before": committed_before,
+            },
         ).fetchall()

@@ -12,7 +12,7 @@ import psycopg
 from ingest_gateway.domain.columns import Columns
 from ingest_gateway.domain.decoders import DEFAULT_BRIDGES, subscriptions
 from ingest_gateway.domain.packing import HEADER, TRAILER, pack_columns
-from suiden.bench import backlog, loads
+from suiden.bench import backlog, loads, store
 from suiden.bench import rig as rigs
 from suiden.bench.live.processes import Processes
 from suiden.bench.loads import Load
@@ -82,7 +82,7 @@ def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say)
     made = [make() for name, make in _loads(sizes).items() if not only or name in only]
     figures = {load.name: Figures(load.name) for load in made}
     with psycopg.connect(rig.database_url) as conn:
-        meter_ids = rigs.meter_ids(conn)
+        meter_ids = store.meter_ids(conn)
     packed = _packed(sizes, meter_ids=meter_ids)
     bare = loads.of_meters("bare", readings=sizes.single // 2, meters=sizes.meters)
     for run in range(runs):
@@ -99,8 +99,8 @@ def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say)
 def found_once(rig: Rig, *, meters: int) -> None:
     """Found the utility unless it is there."""
     with psycopg.connect(rig.database_url) as conn:
-        row = conn.execute("SELECT count(*) FROM meter").fetchone()
-    if row == (0,):
+        meters_there = store.meter_ids(conn)
+    if not meters_there:
         rigs.found(rig, meters=meters)
 
 
@@ -161,7 +161,7 @@ def through_gateway(rig: Rig, load: Load, *, settings: dict[str, str] | None = N
     processes = Processes(folder=rig.folder, environment={**environment, **(settings or {})})
     try:
         with psycopg.connect(rig.database_url, autocommit=True) as conn:
-            before = _counts(conn)
+            before = store.taken_in(conn)
             processes.start("gateway", "-m", "suiden.cli", "gateway")
             rate = watch(conn, load, before=before, is_running=lambda: processes.is_running("gateway"))
     finally:
@@ -186,7 +186,7 @@ def watch(
     first: tuple[float, int] | None = None
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
-        now = _counts(conn)
+        now = store.taken_in(conn)
         at_s = time.perf_counter()
         done = tuple(after - earlier for after, earlier in zip(now, before, strict=True))
         if sum(done) and first is None:
@@ -200,20 +200,6 @@ def watch(
         raise CountsWrong(f"{load.name}: stored, duplicates, rejected are {done} in place of {wanted}")
     stored_share = load.stored / load.received
     return (load.received - first[1]) * stored_share / (at_s - first[0])
-
-
-def _counts(conn: psycopg.Connection[Any]) -> tuple[int, int, int]:
-    """Tell how many readings were stored, found twice and refused, settled or not."""
-    row = conn.execute(
-        """
-        SELECT coalesce(sum(stored), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
-               coalesce(sum(rejected), 0)::bigint
-        FROM (SELECT stored, duplicates, rejected FROM intake_count
-              UNION ALL SELECT stored, duplicates, rejected FROM intake_pending) AS counted
-        """
-    ).fetchone()
-    assert row is not None, "sums are always there"
-    return row[0], row[1], row[2]
 
 
 def _packed(sizes: Sizes, *, meter_ids: list[int]) -> list[bytes]:

@@ -40,30 +40,26 @@ class Rig:
 
 
 @contextmanager
-def servers(*, database_url: str | None = None, durable: bool = True) -> Generator[Rig]:
+def servers(
+    *, database_url: str | None = None, buffers: str = "512MB", log: str = "4GB"
+) -> Generator[Rig]:
     """Start a broker (Mosquitto where it is installed) and a database, all gone at the end.
 
     With `database_url` (or SUIDEN_BENCH_DATABASE_URL), an address that may make databases, a database of our own is
-    made on that server and dropped at the end.
+    made on that server and dropped at the end. `buffers` and `log` are sizes of a server of our own.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="suiden-bench-")))
         folder.chmod(0o755)  # the servers run as another user where we are root
         given = database_url or os.environ.get(DATABASE_VARIABLE)
-        if given:
-            own_url = stack.enter_context(_own_database(given))
-        else:
-            postgres = EmbeddedPostgres(data_dir=folder / "postgres", durable=durable)
-            own_url = postgres.start()
-            stack.callback(postgres.stop)
-        migrate.migrate(own_url)
+        database = stack.enter_context(own_database(given, buffers=buffers, log=log))
         kind = MosquittoBroker if find_mosquitto() else EmbeddedBroker
         login = Login(name="suiden", password=secrets.token_urlsafe(12), is_service=True)
         broker = stack.enter_context(kind(data_dir=folder / "broker", logins=[login]))
         yield Rig(
-            database_url=own_url,
+            database_url=database.url,
             mqtt_url=f"mqtt://{login.name}:{login.password}@127.0.0.1:{broker.port}",
-            engine=_engine(own_url),
+            engine=database.engine,
             broker=kind.label,
             folder=folder,
         )
@@ -72,12 +68,7 @@ def servers(*, database_url: str | None = None, durable: bool = True) -> Generat
 def empty_intake(rig: Rig) -> None:
     """Forget all that was ever taken in; meters and senders stay."""
     with psycopg.connect(rig.database_url) as conn:
-        conn.execute(
-            """
-            TRUNCATE reading, intake_batch, intake_pending, intake_count, meter_latest, sender_sequence,
-                     rejected_message, rejected_dropped, event, rollup_due CASCADE
-            """
-        )
+        store.empty_intake(conn)
 
 
 def found(rig: Rig, *, meters: int, rate: float = 1.0) -> int:
@@ -91,13 +82,8 @@ def found(rig: Rig, *, meters: int, rate: float = 1.0) -> int:
         )
         clock.set_time(conn, utility_now=NOW, rate=rate, running=False)
         registry.load_book(conn, utility_id=utility_id, book=_book(meters))
-        conn.execute("ANALYZE")
+        analyze(conn)
     return utility_id
-
-
-def meter_ids(conn: Connection[TupleRow]) -> list[int]:
-    """List the ids of the utility's meters by serial."""
-    return [row[0] for row in conn.execute("SELECT meter_id FROM meter ORDER BY serial").fetchall()]
 
 
 def serial(meter: int) -> str:
@@ -131,24 +117,3 @@ def _book(meters: int) -> Book:
             ),
         ),
     )
-
-
-@contextmanager
-def _own_database(server_url: str) -> Generator[str]:
-    name = f"suiden_bench_{secrets.token_hex(4)}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}"'.encode())
-    try:
-        yield conninfo.make_conninfo(server_url, dbname=name)
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as conn:
-            conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
-def _engine(database_url: str) -> str:
-    with psycopg.connect(database_url) as conn:
-        version = str(conn.info.server_version // 10_000)
-        row = conn.execute(
-            "SELECT extversion, reading_engine() FROM pg_extension WHERE extname = 'timescaledb'"
-        ).fetchone()
-    return f"PostgreSQL {version}" if row is None else f"TimescaleDB {row[0]} ({row[1]}) on PostgreSQL {version}"

@@ -181,3 +181,39 @@ def engine(database_url: str) -> tuple[str, str]:
     assert buffers is not None, "SHOW gives a row"
     named = f"PostgreSQL {major}" if row is None else f"TimescaleDB {row[0]} ({row[1]}) on PostgreSQL {major}"
     return named, buffers[0]
+
+
+def empty_intake(conn: Connection[TupleRow]) -> None:
+    """Forget all that was ever taken in; meters and senders stay."""
+    conn.execute(
+        """
+        TRUNCATE reading, intake_batch, intake_pending, intake_count, meter_latest, sender_sequence,
+                 rejected_message, rejected_dropped, event, rollup_due CASCADE
+        """
+    )
+
+
+def meter_ids(conn: Connection[TupleRow]) -> list[int]:
+    """List the ids of meters by serial."""
+    return [meter_id for (meter_id,) in conn.execute("SELECT meter_id FROM meter ORDER BY serial").fetchall()]
+
+
+def taken_in(conn: Connection[TupleRow]) -> tuple[int, int, int]:
+    """Tell how many readings were stored, found twice and refused, settled or not."""
+    row = conn.execute(
+        """
+        SELECT coalesce(sum(stored), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
+               coalesce(sum(rejected), 0)::bigint
+        FROM (SELECT stored, duplicates, rejected FROM intake_count
+              UNION ALL SELECT stored, duplicates, rejected FROM intake_pending) AS counted
+        """
+    ).fetchone()
+    assert row is not None, "sums are always there"
+    return row[0], row[1], row[2]
+
+
+def readings_stored(conn: Connection[TupleRow]) -> tuple[int, int]:
+    """Count the rows of readings, and the meters and instants that they are of."""
+    row = conn.execute("SELECT count(*), count(DISTINCT (meter_id, read_at)) FROM reading").fetchone()
+    assert row is not None, "counts are always there"
+    return row[0], row[1]

@@ -108,7 +108,7 @@ def test_settling_again_what_is_settled_changes_nothing(
     intake.commit(intake.prepare(PARTS[0]))
     window = intake.window
     assert window is not None
-    left = left_behind(gateway, worker=WORKER, older_than_s=None)
+    left = left_behind(gateway, worker=WORKER, committed_before=None)
     gateway.rollback()
     intake.settle()
     settled = state(conn)
@@ -131,7 +131,7 @@ def test_only_what_a_worker_itself_left_or_what_is_old_is_adopted(
     conn.execute("UPDATE intake_pending SET committed_at = clock_timestamp() - interval '61 s'")
     conn.commit()
     assert len(left_behind(gateway, worker=None, older_than_s=60.0)) == 2
-    assert len(left_behind(gateway, worker="a third", older_than_s=None)) == 0
+    assert len(left_behind(gateway, worker="a third", committed_before=None)) == 0
 
 
 def test_a_torn_window_is_gathered_anew(conn: Connection[TupleRow], gateway: Connection[TupleRow]) -> None:
@@ -206,7 +206,7 @@ def test_a_window_of_which_others_settled_a_part_can_still_be_settled(
 ) -> None:
     intake = Intake(gateway)
     intake.commit(intake.prepare([message(reading(-60, 5))]))
-    [adopted] = left_behind(gateway, worker=WORKER, older_than_s=None)
+    [adopted] = left_behind(gateway, worker=WORKER, committed_before=None)
     settle(gateway, adopted, worker="another")
     gateway.commit()
     intake.commit(intake.prepare([message(reading(-30, 6))]))
@@ -375,7 +375,7 @@ def test_rights_do_for_settling_what_was_left_without_a_scope(
     intake.commit(intake.prepare(PARTS[0]))
     gateway.close()
     with as_gateway(database_url) as fresh:
-        [window] = left_behind(fresh, worker=WORKER, older_than_s=None)
+        [window] = left_behind(fresh, worker=WORKER, committed_before=None)
         assert settle(fresh, window, worker=WORKER)
         fresh.commit()
     assert one(conn, SETTLED) == (0, 2, 2)
