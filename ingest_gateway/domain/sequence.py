@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 MAX_ACK_MISSING = 500
+PAST_BOOTS = 8  # a broker brings late what was sent under a count that is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class SequenceState:
     filled: int = 0
     boot: str = ""
     kept_from: int = 1
+    past_boots: tuple[str, ...] = ()  # names of counts that are over, the last first
 
     @property
     def missing_count(self) -> int:
@@ -46,8 +48,10 @@ def take(state: SequenceState, message: Numbered) -> SequenceState:
     """Note that a message came.
 
     A sender that lost its count begins at 1 with another `boot`. Where it gives none, a number 1 that was here before
-    and now brings new readings says the same.
+    and now brings new readings says the same. What comes late under a count that is over says nothing of this one.
     """
+    if message.boot is not None and message.boot in state.past_boots:
+        return state
     state = _restarted(state, message)
     if message.kept_from is not None and message.kept_from > state.kept_from:
         state = replace(state, kept_from=message.kept_from)
@@ -87,7 +91,8 @@ def _restarted(state: SequenceState, message: Numbered) -> SequenceState:
     if message.boot is not None and message.boot != state.boot:
         if not state.boot:  # it has begun to give one, which is no restart
             return replace(state, boot=message.boot)
-        return SequenceState(filled=state.filled, boot=message.boot)
+        past = (state.boot, *state.past_boots)[:PAST_BOOTS]
+        return SequenceState(filled=state.filled, boot=message.boot, past_boots=past)
     was_here = message.number <= state.through and not _holds(state.missing, message.number)
     if message.boot is None and message.number == 1 and was_here and message.brought_new and state.through > 1:
         return SequenceState(filled=state.filled, boot=state.boot)

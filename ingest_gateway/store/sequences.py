@@ -41,7 +41,7 @@ def lock(
     )
     rows = conn.execute(
         """
-        SELECT sender_id, through, missing, filled, boot, kept_from FROM sender_sequence
+        SELECT sender_id, through, missing, filled, boot, kept_from, past_boots FROM sender_sequence
         WHERE utility_id = %(utility_id)s AND sender_id = ANY(%(sender_ids)s) ORDER BY sender_id FOR UPDATE
         """,
         {"utility_id": utility_id, "sender_ids": list(sender_ids)},
@@ -61,13 +61,13 @@ def save(
     with conn.cursor() as cursor:
         cursor.executemany(
             """
-            INSERT INTO sender_sequence (utility_id, sender_id, through, missing, filled, boot, kept_from, seen_at,
-                                         clock_offset_s)
+            INSERT INTO sender_sequence (utility_id, sender_id, through, missing, filled, boot, kept_from, past_boots,
+                                         seen_at, clock_offset_s)
             VALUES (%(utility_id)s, %(sender_id)s, %(through)s, %(missing)s, %(filled)s, %(boot)s, %(kept_from)s,
-                    %(at)s, %(offset_s)s)
+                    %(past_boots)s, %(at)s, %(offset_s)s)
             ON CONFLICT (utility_id, sender_id) DO UPDATE
             SET through = excluded.through, missing = excluded.missing, filled = excluded.filled, boot = excluded.boot,
-                kept_from = excluded.kept_from, seen_at = excluded.seen_at,
+                kept_from = excluded.kept_from, past_boots = excluded.past_boots, seen_at = excluded.seen_at,
                 clock_offset_s = coalesce(excluded.clock_offset_s, sender_sequence.clock_offset_s)
             """,
             [
@@ -79,6 +79,7 @@ def save(
                     "filled": state.filled,
                     "boot": state.boot.replace("\0", ""),
                     "kept_from": state.kept_from,
+                    "past_boots": [boot.replace("\0", "") for boot in state.past_boots],
                     "at": at,
                     "offset_s": offsets_s.get(sender_id),
                 }
@@ -114,13 +115,13 @@ def advance(
                               WHERE s.utility_id = %(utility_id)s AND s.sender_id = came.sender_id)
             ORDER BY sender_id
             ON CONFLICT DO NOTHING
-            RETURNING sender_id, through, missing, filled, boot, kept_from
+            RETURNING sender_id, through, missing, filled, boot, kept_from, past_boots
         ), moved AS (
             UPDATE sender_sequence AS s
             SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s,
                 clock_offset_s = coalesce(standing.offset_s, s.clock_offset_s)
             FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
-            RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from
+            RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from, s.past_boots
         )
         SELECT * FROM never_heard UNION ALL SELECT * FROM moved
         """,
@@ -156,6 +157,10 @@ def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[Sen
         ).fetchall()
 
 
-def _state(through: int, missing: Multirange[int], filled: int, boot: str, kept_from: int) -> SequenceState:
+def _state(
+    through: int, missing: Multirange[int], filled: int, boot: str, kept_from: int, past_boots: list[str]
+) -> SequenceState:
     parts = tuple((part.lower, part.upper) for part in missing if part.lower is not None and part.upper is not None)
-    return SequenceState(through=through, missing=parts, filled=filled, boot=boot, kept_from=kept_from)
+    return SequenceState(
+        through=through, missing=parts, filled=filled, boot=boot, kept_from=kept_from, past_boots=tuple(past_boots)
+    )

@@ -69,3 +69,16 @@ def test_a_list_that_would_be_too_long_says_less_to_be_durable() -> None:
     ack = ack_of(after(came(1), came(10**12)))
     assert len(ack.missing) == MAX_ACK_MISSING
     assert ack.through == ack.missing[-1]
+
+
+def test_what_comes_late_under_a_count_that_is_over_says_nothing_of_the_new_one() -> None:
+    state = after(came(1, boot="a"), came(2, boot="a"), came(1, boot="b"), came(2, boot="b"))
+    assert take(state, came(3, boot="a")) == state
+    assert after(came(3, boot="b"), state=take(state, came(3, boot="a"))).missing == ()
+
+
+@given(st.permutations([("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3)]))
+def test_once_the_new_count_was_heard_no_order_of_arrival_shows_a_gap_that_is_none(order: list[tuple[str, int]]) -> None:
+    heard = after(came(1, boot="a"), came(1, boot="b"))
+    state = after(*(came(number, boot=boot) for boot, number in order), state=heard)
+    assert (state.boot, state.through, state.missing) == ("b", 3, ())
