@@ -67,7 +67,7 @@ class Monitor:
         self.metrics = metrics
         self.totals = Totals()
         self.last_commit_at: datetime | None = None  # wall time
-        self._commit_error = ""
+        self._commit_error = self._settle_error = ""
         self._beat_error = "not asked yet"
         self._lock = threading.Lock()
         self._readings = metrics.counter("suiden_readings_total", "Readings by what became of them", ("outcome",))
@@ -118,7 +118,7 @@ class Monitor:
 
     @property
     def database_error(self) -> str:
-        return self._commit_error or self._beat_error
+        return self._commit_error or self._settle_error or self._beat_error
 
     @property
     def database_ok(self) -> bool:
@@ -127,6 +127,10 @@ class Monitor:
     def database_failed(self, error: Exception) -> None:
         """Note that a batch could not be committed; only a commit says that this is over."""
         self._commit_error = f"{type(error).__name__}: {error}"[:300]
+
+    def settling(self, error: Exception | None) -> None:
+        """Note whether the last settlement was committed: no commit of readings says that it was, nor it of theirs."""
+        self._settle_error = "" if error is None else f"{type(error).__name__}: {error}"[:300]
 
     def heartbeat(self, error: Exception | None) -> None:
         """Note whether the last heartbeat reached the database: where nothing comes in, no commit would tell."""

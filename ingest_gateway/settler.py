@@ -92,13 +92,14 @@ class Settler:
                 continue
             try:
                 self._settle(window)
+                self._monitor.settling(None)
             except WindowTorn:
                 window.is_torn = True
                 self._waiting.append((window, attempts))
             except Exception as error:
                 is_well = False
                 if is_away(error):
-                    self._monitor.database_failed(error)
+                    self._monitor.settling(error)
                     log.warning("settling.database_away", error=str(error)[:300])
                     self._waiting.append((window, attempts))
                 elif attempts + 1 < ATTEMPTS:
@@ -153,8 +154,9 @@ class Settler:
                     log.info("settling.left_behind", batch_id=window.batch_id, readings=window.stored)
                     settle(conn, window, worker=self._worker)
                 conn.commit()
+            self._monitor.settling(None)
         except Exception as error:  # noqa: BLE001 - it is told, and tried again
-            self._monitor.database_failed(error)
+            self._monitor.settling(error)
             log.warning("settling.not_adopted", error=str(error)[:300])
             return not is_away(error)
         return True

@@ -30,3 +30,13 @@ def test_a_heartbeat_does_not_hide_that_batches_cannot_be_committed() -> None:
     assert monitor.database_error == "OSError: disk full"
     commit(monitor)
     assert monitor.database_ok
+
+
+def test_a_settlement_that_failed_is_told_until_one_is_done_and_a_commit_does_not_hide_it() -> None:
+    monitor = Monitor(Metrics())
+    monitor.heartbeat(None)
+    monitor.settling(OSError("the line was closed"))
+    monitor.committed(TAKEN, messages=1, took_s=0.1, waited=[(0.1, 1)], at=datetime(2026, 4, 1, tzinfo=UTC))
+    assert "the line was closed" in monitor.database_error
+    monitor.settling(None)
+    assert monitor.database_ok
