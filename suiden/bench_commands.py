@@ -88,7 +88,7 @@ def ingest(
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Take readings in as fast as they come, beside raw COPY and beside paho that does nothing with what it receives."""
+    """Take readings in as fast as they come, beside raw COPY and beside paho that only receives."""
     from suiden.bench import ingest_report
 
     sizes = ingest_report.Sizes(batched=one_size(batched), single=one_size(single), meters=one_size(meters))

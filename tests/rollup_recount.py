@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from registry.book import RegisterUnit
+
 TICK = timedelta(microseconds=1)
 NO_SENSOR_KPA = (0.0, 6553.5)
 
@@ -43,7 +45,7 @@ class Hung(NamedTuple):
 class Kind(NamedTuple):
     """What a meter counts in."""
 
-    unit: str
+    unit: RegisterUnit
     scale: int
     nominal_v: float
 

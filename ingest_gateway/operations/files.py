@@ -233,7 +233,9 @@ class _Taker:
 
     def _write(self, batch: Sorted) -> Taken:
         """Hand a portion to intake: the one place where files meet it."""
-        return write(self._conn, book=self._book, batch=batch, source="file", staged=self._staged, now=self._now)
+        return write(
+            self._conn, book=self._book, batch=batch, source="file", worker="file", staged=self._staged, now=self._now
+        )
 
     def _refusal(self, line: FileLine) -> Refusal:
         assert line.reason is not None, "a line without a reading says why"

@@ -47,7 +47,7 @@ def write(
     staged: bool | None,
     now: datetime,
 ) -> Taken:
-    """Write what was sorted, with all that follows from it; `staged` as in `store_sorted`, `worker` says who does it."""
+    """Write what was sorted, with all that follows from it; `staged` as in `store_sorted`, `worker` is who does it."""
     batch_id = readings.next_batch_id(conn)
     stored = store_sorted(conn, book=book, batch=batch, batch_id=batch_id, staged=staged, now=now)
     if stored.rows:

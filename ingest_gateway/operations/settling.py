@@ -5,6 +5,7 @@ whoever does it and however often it is tried.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
@@ -17,6 +18,7 @@ from ingest_gateway.domain import marks, sequence
 from ingest_gateway.domain.columns import ABSENT, Columns, Integers, columns_of_rows, join
 from ingest_gateway.domain.packing import pack_columns
 from ingest_gateway.domain.sequence import Ack, SequenceState
+from ingest_gateway.domain.sequence_bounds import MOST_RANGES, bounded
 from ingest_gateway.domain.wire import from_us, instant_us
 from ingest_gateway.operations.committing import Committed, extent_us
 from ingest_gateway.store import counts, latest, pending, readings, sequences
@@ -242,6 +244,8 @@ def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) 
             state = changed[sender_id]
             for message in came.numbered():
                 state = sequence.take(state, message)
+            if len(state.missing) > MOST_RANGES:
+                state = replace(state, missing=bounded(state.missing, kept_from=state.kept_from).missing)
             changed[sender_id] = state
             newest_us = max(came.newest_us)
             if newest_us != marks.NOTHING_READ_US:

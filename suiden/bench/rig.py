@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from psycopg import Connection, conninfo
-from psycopg.rows import TupleRow
 
-from kernel import clock, migrate
+from kernel import clock
+from kernel.database import analyze
 from registry import operations as registry
 from registry.book import Book, InstallationRow, MeterRow, PointRow, SenderRow, ZoneRow
+from suiden.bench import store
+from suiden.bench.databases import own_database
 from suiden.embedded.access import Login
 from suiden.embedded.broker import EmbeddedBroker, MosquittoBroker, find_mosquitto
-from suiden.embedded.postgres import EmbeddedPostgres
 
 UTILITY = "bench"
 METERS_OF_A_CONCENTRATOR = 100
@@ -40,9 +40,7 @@ class Rig:
 
 
 @contextmanager
-def servers(
-    *, database_url: str | None = None, buffers: str = "512MB", log: str = "4GB"
-) -> Generator[Rig]:
+def servers(*, database_url: str | None = None, buffers: str = "512MB", log: str = "4GB") -> Generator[Rig]:
     """Start a broker (Mosquitto where it is installed) and a database, all gone at the end.
 
     With `database_url` (or SUIDEN_BENCH_DATABASE_URL), an address that may make databases, a database of our own is

@@ -1,6 +1,7 @@
 """What follows from a commit follows once: at its settlement, after a crash, and where the answer was lost."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from ingest_gateway.domain.wire import Telegram
 from ingest_gateway.operations import committing
 from ingest_gateway.operations.settling import left_behind, settle
 from ingest_gateway.store import pending
+from kernel.clock import wall_now
 from tests import gateway_town as town
 from tests.gateway_intake import WORKER, Broker, Intake, Message, Writing, acks_on, as_gateway, at, message, state, wipe
 
+MINUTE = timedelta(minutes=1)
 SETTLED = """
     SELECT (SELECT count(*) FROM intake_pending)::int, (SELECT count(*) FROM intake_batch)::int,
            (SELECT count(*) FROM event WHERE topic = 'intake.batch_stored')::int
@@ -126,11 +129,13 @@ def test_only_what_a_worker_itself_left_or_what_is_old_is_adopted(
     for worker, register in ((WORKER, 5), ("another", 6)):
         intake = Intake(gateway, worker=worker)
         intake.commit(intake.prepare([message(reading(-90 + register, register))]))
-    assert [window.stored for window in left_behind(gateway, worker=WORKER, older_than_s=60.0)] == [1]
+    assert [window.stored for window in left_behind(gateway, worker=WORKER, committed_before=wall_now() - MINUTE)] == [
+        1
+    ]
     gateway.rollback()
     conn.execute("UPDATE intake_pending SET committed_at = clock_timestamp() - interval '61 s'")
     conn.commit()
-    assert len(left_behind(gateway, worker=None, older_than_s=60.0)) == 2
+    assert len(left_behind(gateway, worker=None, committed_before=wall_now() - MINUTE)) == 2
     assert len(left_behind(gateway, worker="a third", committed_before=None)) == 0
 
 

@@ -20,7 +20,7 @@ from ingest_gateway.operations.rollups import (
 )
 from ingest_gateway.queries import zone_hours as shown_zone_hours
 from kernel.period import Period, local_day
-from registry.book import Book, InstallationRow, MeterRow, PointRow, ZoneRow
+from registry.book import Book, InstallationRow, MeterRow, PointRow, Service, ZoneRow
 from registry.operations import found_utility, load_book
 from registry.queries import meter_by_serial, zones
 from tests import rollup_recount
@@ -198,7 +198,7 @@ def utility_of_four_meters(conn: Connection[TupleRow], *, zone: ZoneInfo) -> tup
         ("C", "P3", "W2", moved, 3, None, None),
         ("E", "P4", "T1", opened, 0, None, None),
     )
-    services = {"P1": "water", "P2": "water", "P3": "water", "P4": "electricity"}
+    services: dict[str, Service] = {"P1": "water", "P2": "water", "P3": "water", "P4": "electricity"}
     book = Book(
         zones=(
             ZoneRow("D1", "D", "district"),

@@ -10,7 +10,7 @@ from suiden.bench.live import run_live
 
 def test_every_reading_is_stored_and_shown_and_nothing_stays_behind() -> None:
     said: list[str] = []
-    with rigs.servers(durable=False) as rig:
+    with rigs.servers() as rig:
         figures = run_live(
             rig, rate_per_s=20, duration_s=2, viewers=3, consoles=1, meters=4, warm_s=0.5, say=said.append
         )

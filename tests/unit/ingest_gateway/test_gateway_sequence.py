@@ -78,7 +78,9 @@ def test_what_comes_late_under_a_count_that_is_over_says_nothing_of_the_new_one(
 
 
 @given(st.permutations([("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3)]))
-def test_once_the_new_count_was_heard_no_order_of_arrival_shows_a_gap_that_is_none(order: list[tuple[str, int]]) -> None:
+def test_once_a_new_count_was_heard_no_order_of_arrival_shows_a_gap_that_is_none(
+    order: list[tuple[str, int]],
+) -> None:
     heard = after(came(1, boot="a"), came(1, boot="b"))
     state = after(*(came(number, boot=boot) for boot, number in order), state=heard)
     assert (state.boot, state.through, state.missing) == ("b", 3, ())
