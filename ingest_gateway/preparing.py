@@ -83,6 +83,7 @@ class Collected:
     readings: list[WireReading] = field(default_factory=list[WireReading])
     slots: list[int] = field(default_factory=list[int])
     one_by_one: list[int] = field(default_factory=list[int])
+    unreadable: dict[int, Refused] = field(default_factory=dict[int, Refused])
     misses: bool = False  # a sender or a meter that the book does not know
 
     def message_of(self, place: int) -> int:
@@ -104,64 +105,63 @@ def collect(incoming: Incoming, *, max_bytes: int) -> Collected:
     if not is_whole:
         chosen = set(candidates)
         out.one_by_one = [index for index in range(len(payloads)) if index not in chosen]
-        out.misses = True
-    if is_whole and _collect_all(incoming, read, out):
-        return out
+        out.misses = any(incoming.speakers[index] is None for index in out.one_by_one)
+    good: list[tuple[int, Up, Speaker]] = []
     for index, up in zip(candidates, read, strict=True):
         speaker = incoming.speakers[index]
         assert speaker is not None, "candidates have one"
-        # Answers, and counts that begin anew, depend on what is stored.
-        if up is None or up.answers or (up.seq == 1 and up.boot is None):
+        if isinstance(up, Refused):
+            out.unreadable[index] = up
+        elif up is None or up.answers or (up.seq == 1 and up.boot is None):
+            # Answers, and counts that may begin anew, depend on what is stored.
             out.one_by_one.append(index)
-            continue
-        readings = up.readings
-        try:
-            if len(readings) == 1:
-                out.slots.append(speaker.slots[readings[0].meter])
-            else:
-                out.slots += [speaker.slots[reading.meter] for reading in readings]
-        except KeyError:
-            out.one_by_one.append(index)
-            out.misses = True
-            continue
-        out.readings += readings
-        out.counts.append(len(readings))
-        out.indices.append(index)
-        out.ups.append(up)
-        out.sender_ids.append(speaker.sender.sender_id)
+        else:
+            good.append((index, up, speaker))
+    if good and not _collect_all(good, out):
+        _collect_each(good, out)
     out.one_by_one.sort()
     return out
 
 
-def _collect_all(incoming: Incoming, read: Sequence[Up | None], out: Collected) -> bool:
-    """Collect a batch in which nothing is odd; False, and nothing done, where something is."""
-    ups = [up for up in read if up is not None]
-    speakers = [speaker for speaker in incoming.speakers if speaker is not None]
-    if len(ups) != len(read) or any(up.answers for up in ups) or _may_begin_anew(ups):
-        return False
+def _collect_all(good: list[tuple[int, Up, Speaker]], out: Collected) -> bool:
+    """Collect messages; False, and nothing done, where one is of a meter that its sender may not speak for."""
+    indices, ups, speakers = zip(*good, strict=True)
     try:
         out.slots = [
             speaker.slots[reading.meter] for speaker, up in zip(speakers, ups, strict=True) for reading in up.readings
         ]
     except KeyError:
         return False
-    out.indices = list(range(len(ups)))
-    out.ups = ups
+    out.indices = list(indices)
+    out.ups = list(ups)
     out.sender_ids = [speaker.sender.sender_id for speaker in speakers]
     out.counts = [len(up.readings) for up in ups]
     out.readings = [reading for up in ups for reading in up.readings]
     return True
 
 
-def _may_begin_anew(ups: Sequence[Up]) -> bool:
-    """Tell whether a count may begin anew without a name: what that is depends on what is stored."""
-    return any(up.seq == 1 and up.boot is None for up in ups)
+def _collect_each(good: list[tuple[int, Up, Speaker]], out: Collected) -> None:
+    """Collect messages, and leave those to be seen to one by one that are of such a meter."""
+    for index, up, speaker in good:
+        try:
+            slots = [speaker.slots[reading.meter] for reading in up.readings]
+        except KeyError:
+            out.one_by_one.append(index)
+            out.misses = True
+            continue
+        out.slots += slots
+        out.readings += up.readings
+        out.counts.append(len(slots))
+        out.indices.append(index)
+        out.ups.append(up)
+        out.sender_ids.append(speaker.sender.sender_id)
 
 
 def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reader: Reader) -> Prepared:
     """Get the messages of one utility ready; what is fresh counts as known from here on."""
     table = setting.book.table
-    telegrams = {
+    telegrams: dict[int, Telegram | Refused] = dict(collected.unreadable)
+    telegrams |= {
         index: reader.read(incoming.messages.topic(index), incoming.messages.payloads[index])
         for index in collected.one_by_one
     }

@@ -205,7 +205,7 @@ CREATE TABLE rejected_message (
     reject_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     utility_id integer,                  -- NULL where the topic names no utility of ours
     topic text NOT NULL,
-    payload bytea NOT NULL,              -- at most 64 KiB of it
+    payload bytea STORAGE EXTERNAL NOT NULL,  -- at most 64 KiB of it
     payload_bytes bigint NOT NULL,
     payload_hash bytea NOT NULL,
     reason text NOT NULL CHECK (reason IN ('malformed', 'too_large', 'too_deep', 'unknown_topic', 'unknown_utility', 'unknown_sender',

@@ -22,6 +22,7 @@ Protocol = Literal["5", "3.1.1"]
 CONNECT_TIMEOUT_S = 10.0
 V5_ANSWER_S = 2.0  # a broker that speaks only 3.1.1 may close the line, refuse, or say nothing at all
 LOOP_S = 0.5
+GATHERED = 500  # messages that plain paho reads before they are handed on
 
 
 class BrokerAddressUnusable(ValueError):
@@ -114,6 +115,7 @@ class Link:
         self.closed = False
         self.looped_s = time.monotonic()
         self._heard_s = float("-inf")  # when messages came last
+        self._gathered = Frames()
         self._is_v5 = protocol == "5"
         self._on_frames = on_frames
         self._client = self._new_client()
@@ -159,7 +161,11 @@ class Link:
     def turn(self) -> MQTTErrorCode:
         """Read and write what there is; anything but success means that the connection is over."""
         self.looped_s = time.monotonic()
-        return self._client.loop(timeout=LOOP_S)
+        gathered = len(self._gathered.message_ids)
+        answer = self._client.loop(timeout=0.0 if gathered else LOOP_S)
+        if gathered and (len(self._gathered.message_ids) == gathered or gathered >= GATHERED):
+            self._hand_on_gathered()
+        return answer
 
     def close(self) -> None:
         """Leave; the broker keeps our session. Twice is safe."""
@@ -225,17 +231,17 @@ class Link:
         self._on_frames(self, frames)
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
-        """Take what paho read by itself."""
-        payload = bytes(message.payload)
-        self._hear(
-            Frames(
-                message_ids=[message.mid if message.qos else 0],
-                topics=[message._topic],  # noqa: SLF001 - as bytes: it need not be UTF-8
-                payloads=[payload],
-                payload_bytes=len(payload),
-                is_redelivered=message.dup,
-            ),
-        )
+        """Gather what paho reads by itself, one by one, as long as more comes."""
+        gathered = self._gathered
+        gathered.message_ids.append(message.mid if message.qos else 0)
+        gathered.topics.append(message._topic)  # noqa: SLF001 - as bytes: it need not be UTF-8
+        gathered.payloads.append(bytes(message.payload))
+        gathered.payload_bytes += len(message.payload)
+        gathered.is_redelivered |= message.dup
+
+    def _hand_on_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, Frames()
+        self._hear(gathered)
 
     def _connect(self) -> None:
         address, options = self._address, self._options

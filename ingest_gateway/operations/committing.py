@@ -21,6 +21,8 @@ from ingest_gateway.store import counts, pending, readings, rejects
 from ingest_gateway.store.pending import PendingPart
 from kernel.database import Scope, enter_scope
 
+KEPT_OF_A_FLOOD = 500  # different refused messages of one commit
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
@@ -73,7 +75,7 @@ def commit_stray(conn: Connection[TupleRow], stray: Stray, *, reader: Reader, wo
         detail = f"no utility has the code {stray.code!r}"
         refusals.append(Refusal(None, topic, payload, "unknown_utility", detail, count))
     enter_scope(conn, scope=Scope(utility_id=0, actor="gateway", now=stray.now))
-    rejects.keep(conn, refusals=refusals, at=stray.now)
+    rejects.keep(conn, refusals=refusals, at=stray.now, most=KEPT_OF_A_FLOOD)
     reasons = reasons_of(refusals)
     count = sum(reasons.values())
     counts.add_counts(
@@ -109,7 +111,7 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
     late_refusals = _late_refusals(prepared, conflicts)
     refusals = [*batch.refusals, *stored.refusals, *late_refusals]
     if refusals:
-        rejects.keep(conn, refusals=refusals, at=now)
+        rejects.keep(conn, refusals=refusals, at=now, most=KEPT_OF_A_FLOOD)
     reasons = reasons_of(refusals)
     fresh, late = len(prepared.fresh), len(prepared.late)
     taken = Taken(

@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
+from ingest_gateway.domain.sorting import Refusal
 from ingest_gateway.store.counts import NO_UTILITY
 
 
@@ -66,6 +67,35 @@ def drop(conn: Connection[TupleRow], *, last_before: datetime | None, keep: int,
     ).fetchone()
     assert row is not None, "an aggregate returns one row"
     return row[0]
+
+
+def count_dropped(conn: Connection[TupleRow], *, surplus: Sequence[tuple[Refusal, int]], at: datetime) -> None:
+    """Count refused messages that were never written, with how often each came."""
+    by_key: dict[tuple[int, str], list[int]] = {}
+    for refusal, times in surplus:
+        utility_id = NO_UTILITY if refusal.utility_id is None else refusal.utility_id
+        sums = by_key.setdefault((utility_id, refusal.reason), [0, 0, 0])
+        sums[0] += 1
+        sums[1] += times
+        sums[2] += len(refusal.payload)
+    for (utility_id, reason), (messages, readings, payload_bytes) in sorted(by_key.items()):
+        conn.execute(
+            """
+            INSERT INTO rejected_dropped AS d (utility_id, reason, messages, readings, bytes, last_at)
+            VALUES (%(utility_id)s, %(reason)s, %(messages)s, %(readings)s, %(bytes)s, %(at)s)
+            ON CONFLICT (utility_id, reason) DO UPDATE
+            SET messages = d.messages + excluded.messages, readings = d.readings + excluded.readings,
+                bytes = d.bytes + excluded.bytes, last_at = greatest(d.last_at, excluded.last_at)
+            """,
+            {
+                "utility_id": utility_id,
+                "reason": reason,
+                "messages": messages,
+                "readings": readings,
+                "bytes": payload_bytes,
+                "at": at,
+            },
+        )
 
 
 def may_drop(conn: Connection[TupleRow]) -> bool:

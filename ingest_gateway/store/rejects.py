@@ -55,13 +55,23 @@ class RejectFilter:
     waiting: bool = False
 
 
-def keep(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], at: datetime) -> None:
-    """Keep refused messages; one that was refused before counts on. The oldest go where there is no more room."""
-    merged: dict[tuple[str, bytes, str], tuple[Refusal, int]] = {}
+def keep(conn: Connection[TupleRow], *, refusals: Sequence[Refusal], at: datetime, most: int | None = None) -> None:
+    """Keep refused messages; one that was refused before counts on. The oldest go where there is no more room.
+
+    With `most`, of a flood not all are written, to go again at once: different messages beyond that number are counted
+    with what is no longer kept.
+    """
+    alike: dict[tuple[str, bytes, str], tuple[Refusal, int]] = {}
     for refusal in refusals:
+        key = (refusal.topic, refusal.payload, refusal.reason)
+        alike[key] = (refusal, refusal.count + (alike[key][1] if key in alike else 0))
+    flood = list(alike.values())
+    reject_bounds.count_dropped(conn, surplus=flood[most:] if most is not None else [], at=at)
+    merged: dict[tuple[str, bytes, str], tuple[Refusal, int]] = {}
+    for refusal, count in flood[:most]:
         topic = storable(refusal.topic)[:KEPT_TOPIC_CHARACTERS]
         key = (topic, hashlib.sha256(refusal.payload).digest(), refusal.reason)
-        merged[key] = (refusal, refusal.count + (merged[key][1] if key in merged else 0))
+        merged[key] = (refusal, count + (merged[key][1] if key in merged else 0))
     in_order = sorted(merged.items(), key=lambda item: item[0])
     needs_room = False
     for start in range(0, len(in_order), KEPT_AT_ONCE):

@@ -181,3 +181,18 @@ def test_the_web_keeps_refused_messages_and_leaves_making_room_to_others(
     assert kept(founded) == [0, 1, 2]
     with pytest.raises(errors.InsufficientPrivilege):
         reject_bounds.drop(founded, last_before=None, keep=1, keep_bytes=1)
+
+
+def test_of_a_flood_of_refused_messages_some_are_kept_and_all_are_counted(founded: Connection[TupleRow]) -> None:
+    founded.execute("SET ROLE suiden_gateway")
+    flood = [Refusal(1, "t", b"%d" % (number % 12), "malformed", "", 2) for number in range(24)]
+    rejects.keep(founded, refusals=[*flood, Refusal(None, "t", b"13", "unknown_topic", "")], at=town.START, most=5)
+    kept = founded.execute("SELECT count(*), sum(times) FROM rejected_message").fetchone()
+    assert kept == (5, 20)
+    [own] = reject_bounds.dropped(founded, utility_id=1)
+    [of_nobody] = reject_bounds.dropped(founded, utility_id=None)
+    assert (own.reason, own.messages, own.readings) == ("malformed", 7, 28)
+    assert (of_nobody.reason, of_nobody.messages, of_nobody.readings) == ("unknown_topic", 1, 1)
+    count(founded, received=48, rejected=48)
+    founded.execute("RESET ROLE")
+    assert "rejected_is_not_kept" not in broken(founded)

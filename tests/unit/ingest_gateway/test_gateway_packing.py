@@ -1,5 +1,6 @@
 """Readings as columns are stored as they would be row by row, and messages read together stay apart."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from ingest_gateway.domain import suiden_json
 from ingest_gateway.domain.columns import ABSENT, BEYOND, MEASURES, Columns, columns_of, columns_of_rows, join
 from ingest_gateway.domain.packing import COLUMNS, HEADER, TRAILER, pack, pack_columns
-from ingest_gateway.domain.suiden_json import decode_many
+from ingest_gateway.domain.suiden_json import MAX_DEPTH, Up, decode_many
 from ingest_gateway.domain.validation import Row
-from ingest_gateway.domain.wire import MAX_EPOCH_MS, WireReading, instant_us
+from ingest_gateway.domain.wire import MAX_EPOCH_MS, Refused, WireReading, instant_us
 
 measures = st.none() | st.sampled_from([0.0, 0.1, -3.25, 12.5, 1e9, 301.5])
 registers = st.none() | st.integers(0, 10**18 - 1)
@@ -154,20 +155,36 @@ ODD = [
 
 @given(st.lists(st.sampled_from(GOOD + ODD) | st.sampled_from(GOOD), max_size=8))
 def test_messages_read_together_are_each_read_as_by_itself(payloads: list[bytes]) -> None:
-    assert decode_many(payloads) == [alone(payload) for payload in payloads]
+    assert told(decode_many(payloads)) == [alone(payload) for payload in payloads]
 
 
 @given(st.lists(st.binary(max_size=6) | st.text('{}[]",:\n 1e', max_size=6).map(str.encode), max_size=6))
 def test_no_payload_goes_on_in_the_next_one(payloads: list[bytes]) -> None:
-    assert decode_many(payloads) == [alone(payload) for payload in payloads]
+    assert told(decode_many(payloads)) == [alone(payload) for payload in payloads]
 
 
 @given(st.sampled_from(GOOD), st.integers(0, 40), st.lists(st.sampled_from(GOOD), max_size=3))
 def test_a_message_torn_in_two_is_two_that_cannot_be_read(whole: bytes, cut: int, others: list[bytes]) -> None:
     parts = [whole[: cut % len(whole)], whole[cut % len(whole) :]]
-    assert decode_many([*others, *parts]) == [alone(payload) for payload in [*others, *parts]]
+    assert told(decode_many([*others, *parts])) == [alone(payload) for payload in [*others, *parts]]
 
 
 def alone(payload: bytes) -> Any:
     """Read one message with nothing beside it."""
-    return suiden_json._decode_or_none(payload)
+    [found] = told([suiden_json._decode_one(payload)])
+    return found
+
+
+def told(messages: Sequence[Up | Refused | None]) -> list[Any]:
+    """Tell what was read; of what cannot be read, why."""
+    return [(one.reason, one.detail) if isinstance(one, Refused) else one for one in messages]
+
+
+@given(
+    st.text('{}[]",:a\\ ', max_size=60).map(str.encode) | st.integers(0, 80).map(lambda depth: b"[" * depth + b'"[["')
+)
+def test_what_nests_too_deeply_is_told_alike_at_a_glance_and_bracket_by_bracket(payload: bytes) -> None:
+    is_deep = suiden_json.depth(payload) > MAX_DEPTH
+    assert suiden_json._may_be_deep(payload) >= is_deep
+    if b"\\" not in payload:
+        assert suiden_json._may_be_deep(payload) == is_deep
