@@ -1,7 +1,7 @@
 """A paho client that reads and acknowledges many messages at a time.
 
 paho reads a packet in three calls to the socket and makes an object of each; at tens of thousands of messages a second
-that is most of the time. What is overridden and what private parts are used is named in docs/decisions/0011, and
+that is most of the time. What is overridden and what private parts are used is named in docs/decisions/0015, and
 nowhere else than here. A release of paho that was not looked at is used as it comes.
 """
 
