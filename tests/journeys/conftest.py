@@ -86,7 +86,7 @@ def language(request: pytest.FixtureRequest) -> Language:
     return request.param
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """The whole utility with its town; it must stop cleanly at the end."""
     with servers(tmp_path_factory) as environment:
@@ -106,7 +106,7 @@ def people(town: RunningDemo, browser: Browser) -> Iterator[People]:
         page.context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def add_customer(town: RunningDemo) -> Callable[[str, str], None]:
     """Let a customer of the town, named by an account, sign in."""
 

@@ -1,0 +1,1 @@
+"""Journeys: a person's story in the browser, on the whole utility."""
