@@ -53,17 +53,19 @@ def open_rows(path: Path, *, left_out: Counter[str], progress: Callable[[float],
     :raises FileUnusable: if this is no whole Excel file, or it unpacks to more than anyone needs
     """
     _check_parts(path)
-    with _readable(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
-        sheets = [one for one in book.worksheets if one.sheet_state == "visible"]
-        if not sheets:
-            raise FileUnusable(f"{path} has no sheet of cells")
-        left_out.update(f"sheet {one.title}" for one in sheets[1:])
-        yield _rows(path, sheets[0], progress=progress)
-    finally:
-        book.close()
+    # Opened here: of a file that it cannot read openpyxl would leave the archive open.
+    with path.open("rb") as file:
+        with _readable(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        try:
+            sheets = [one for one in book.worksheets if one.sheet_state == "visible"]
+            if not sheets:
+                raise FileUnusable(f"{path} has no sheet of cells")
+            left_out.update(f"sheet {one.title}" for one in sheets[1:])
+            yield _rows(path, sheets[0], progress=progress)
+        finally:
+            book.close()
 
 
 def _rows(path: Path, sheet: Any, *, progress: Callable[[float], None]) -> Iterator[Row]:

@@ -23,6 +23,7 @@ WITHOUT_ROW_SECURITY = {
 }
 APPEND_ONLY = {
     "master_change", "audit_entry", "audit_link", "notice_delivery", "reading_revision", "handheld_entry",
+    "imported_file",
     "tariff_version", "card_notification", "debit_file_line", "bill", "bill_line", "bill_cancellation",
     "journal_entry", "journal_line", "payment", "payment_allocation", "payment_file", "collection_policy",
     "collection_step", "suspension_event", "ticket_entry", "reading",

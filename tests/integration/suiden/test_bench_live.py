@@ -10,6 +10,7 @@ from suiden.bench.live import run_live
 
 def test_every_reading_is_stored_and_shown_and_nothing_stays_behind() -> None:
     said: list[str] = []
+    before = set(psutil.Process().children(recursive=True))
     with rigs.servers() as rig:
         figures = run_live(
             rig, rate_per_s=20, duration_s=2, viewers=3, consoles=1, meters=4, warm_s=0.5, say=said.append
@@ -22,7 +23,8 @@ def test_every_reading_is_stored_and_shown_and_nothing_stays_behind() -> None:
     assert figures.asked["/home?fragment=use"] > 0
     assert not [name for name in figures.asked if "lost" in name or "answer" in name or ": " in name], figures.asked
     assert not Path(rig.folder).exists()
-    assert [one.cmdline() for one in psutil.Process().children(recursive=True) if _is_of_the_benchmark(one)] == []
+    after = set(psutil.Process().children(recursive=True))
+    assert [one.cmdline() for one in after - before if _is_of_the_benchmark(one)] == []
 
 
 def _is_of_the_benchmark(process: psutil.Process) -> bool:
