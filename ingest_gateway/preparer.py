@@ -32,6 +32,7 @@ log = structlog.get_logger()
 POLL_S = 0.25
 RETRY_S = 0.5
 MAX_ROUTES = 500_000
+UNKNOWN = ("unknown_sender", "unknown_meter", "not_this_sender")  # reasons that the registry may know better by now
 
 Ready = Prepared | Stray
 
@@ -185,23 +186,27 @@ class Preparer:
             stray = Stray(group.code, incoming.messages, incoming.acks, self._clock.now(), incoming.timing)
             self._hand_over(stray)
             return
-        collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
-        if collected.misses and self._books.read_again():
+        prepared = self._prepare(book, incoming)
+        if _names_unknown(prepared.others) and self._books.read_again():
+            # What was fresh is late now, as it counts as known: it is stored all the same.
+            self._windows.end(prepared.window)
             again = self._routed_again(group)
-            book, incoming = again.book or book, again.incoming if again.book else incoming
-            collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
+            prepared = self._prepare(again.book or book, again.incoming if again.book else incoming)
+        self._hand_over(prepared)
+
+    def _prepare(self, book: MeterBook, incoming: Incoming) -> Prepared:
+        collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
         now = self._clock.now()
         known = self._known_of(book)
         limits = Limits.at(instant_us(now), rate=self._clock.rate(), max_age_days=self._settings.max_age_days)
         window, part = self._begin(book, now=now)
         try:
             setting = Setting(book, known, limits, window, part, now)
-            prepared = prepare(incoming, collected=collected, setting=setting, reader=self._reader)
+            return prepare(incoming, collected=collected, setting=setting, reader=self._reader)
         except BaseException:
             self._windows.end(window)
             self._doubts = True
             raise
-        self._hand_over(prepared)
 
     def _routed_again(self, group: Group) -> Group:
         """Look the senders of messages up in books that were read anew."""
@@ -307,6 +312,10 @@ class Preparer:
         scope = Scope(utility_id=utility_id, actor="gateway", now=self._clock.now())
         with transaction(self._pool, scope=scope) as conn:
             return latest.newest(conn, utility_id=utility_id, meter_ids=meter_ids)
+
+
+def _names_unknown(batch: Sorted) -> bool:
+    return any(refusal.reason in UNKNOWN for refusal in batch.refusals)
 
 
 def _book(books: Mapping[str, MeterBook], code: str | None) -> MeterBook | None:

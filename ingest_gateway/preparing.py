@@ -84,7 +84,6 @@ class Collected:
     slots: list[int] = field(default_factory=list[int])
     one_by_one: list[int] = field(default_factory=list[int])
     unreadable: dict[int, Refused] = field(default_factory=dict[int, Refused])
-    misses: bool = False  # a sender or a meter that the book does not know
 
     def message_of(self, place: int) -> int:
         """Tell which of `ups` the reading at a place is of."""
@@ -105,7 +104,6 @@ def collect(incoming: Incoming, *, max_bytes: int) -> Collected:
     if not is_whole:
         chosen = set(candidates)
         out.one_by_one = [index for index in range(len(payloads)) if index not in chosen]
-        out.misses = any(incoming.speakers[index] is None for index in out.one_by_one)
     good: list[tuple[int, Up, Speaker]] = []
     for index, up in zip(candidates, read, strict=True):
         speaker = incoming.speakers[index]
@@ -147,7 +145,6 @@ def _collect_each(good: list[tuple[int, Up, Speaker]], out: Collected) -> None:
             slots = [speaker.slots[reading.meter] for reading in up.readings]
         except KeyError:
             out.one_by_one.append(index)
-            out.misses = True
             continue
         out.slots += slots
         out.readings += up.readings
@@ -301,7 +298,7 @@ def _marks(collected: Collected, columns: Columns, *, refused: Integers) -> Mark
         sender_ids=collected.sender_ids,
         numbers=[up.seq or 0 for up in ups],
         newest_us=_newest_of_messages(collected.counts, read_at_us),
-        boots=[boot if boot is None or isinstance(boot, str) else str(boot) for boot in boots],
+        boots=[None if boot is None else suiden_json.boot_name(boot) for boot in boots],
         kept_from=[up.oldest for up in ups],
         brought_new=[True] * len(ups),
     )

@@ -74,7 +74,15 @@ class Writer:
                 self._write(ready)
             finally:
                 self._windows.end(ready.window)
+        self._leave_the_rest()
         self._connection.close()
+
+    def _leave_the_rest(self) -> None:
+        """Let go of what was prepared: it stays un-acknowledged."""
+        while not self._ready.empty():
+            ready = self._ready.get_nowait()
+            if isinstance(ready, Prepared):
+                self._windows.end(ready.window)
 
     def _write_stray(self, stray: Stray) -> None:
         try:
@@ -100,6 +108,7 @@ class Writer:
 
     def _write_each(self, prepared: Prepared) -> None:
         """Write the messages of a batch that cannot be stored each by itself: no message is to keep the others out."""
+        is_all_kept = True
         for topic, payload in zip(prepared.messages.topics, prepared.messages.payloads, strict=True):
             one = replace(
                 prepared,
@@ -114,14 +123,14 @@ class Writer:
                 )
             except Exception:
                 log.exception("intake.message_failed", topic=topic[:200])
-                self._put_aside(one, prepared.acks)
+                is_all_kept &= self._put_aside(one, prepared.acks)
             finally:
                 self._windows.end(prepared.window)
-        if not self._stop.is_set():
+        if is_all_kept and not self._stop.is_set():
             prepared.acks.send()
 
-    def _put_aside(self, one: Prepared, acks: Acks) -> None:
-        """Refuse a message that could not be written, so that it does not come back for ever."""
+    def _put_aside(self, one: Prepared, acks: Acks) -> bool:
+        """Refuse a message that could not be written, so that it does not come back for ever; False if that failed."""
         detail = "it could not be stored; the gateway's log says why"
         refusal = Refusal(one.book.utility_id, one.messages.topic(0), one.messages.payloads[0], "malformed", detail)
         aside = _only(one, Sorted(received=1, refusals=[refusal]))
@@ -129,6 +138,8 @@ class Writer:
             self._until_done(lambda repeated: self._commit(aside, repeated=repeated), acks)
         except Exception:
             log.exception("intake.message_not_kept", topic=one.messages.topic(0)[:200])
+            return False
+        return True
 
     def _until_done(self, attempt: Attempt, acks: Acks) -> None:
         """Do it again while the database is away; give it up when no connection waits for its acknowledgement.

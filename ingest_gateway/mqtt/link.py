@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,6 +23,7 @@ Protocol = Literal["5", "3.1.1"]
 CONNECT_TIMEOUT_S = 10.0
 V5_ANSWER_S = 2.0  # a broker that speaks only 3.1.1 may close the line, refuse, or say nothing at all
 LOOP_S = 0.5
+PLAIN_LOOP_S = 0.01
 GATHERED = 500  # messages that plain paho reads before they are handed on
 
 
@@ -116,6 +118,7 @@ class Link:
         self.looped_s = time.monotonic()
         self._heard_s = float("-inf")  # when messages came last
         self._gathered = Frames()
+        self._to_acknowledge: deque[int] = deque()
         self._is_v5 = protocol == "5"
         self._on_frames = on_frames
         self._client = self._new_client()
@@ -161,8 +164,19 @@ class Link:
     def turn(self) -> MQTTErrorCode:
         """Read and write what there is; anything but success means that the connection is over."""
         self.looped_s = time.monotonic()
+        if isinstance(self._client, FrameClient):
+            return self._client.loop(timeout=LOOP_S)
+        return self._turn_plainly()
+
+    def _turn_plainly(self) -> MQTTErrorCode:
+        """Read one message with paho as it comes; gather what comes at once, and acknowledge what others asked for.
+
+        paho wakes its loop for each acknowledgement: from another thread the two would take turns at every message.
+        """
+        while self._to_acknowledge:
+            self._client.ack(self._to_acknowledge.popleft(), 1)
         gathered = len(self._gathered.message_ids)
-        answer = self._client.loop(timeout=0.0 if gathered else LOOP_S)
+        answer = self._client.loop(timeout=0.0 if gathered else PLAIN_LOOP_S)
         if gathered and (len(self._gathered.message_ids) == gathered or gathered >= GATHERED):
             self._hand_on_gathered()
         return answer
@@ -187,8 +201,7 @@ class Link:
         if isinstance(self._client, FrameClient):
             self._client.acknowledge(message_ids)
             return
-        for message_id in message_ids:
-            self._client.ack(message_id, 1)
+        self._to_acknowledge.extend(message_ids)
 
     def publish(self, *, topic: str, payload: bytes, qos: int) -> bool:
         """Send a message; False if the connection is gone."""
