@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 RETRY_S = 0.5
-SHARE = 0.2  # of the time that settling may take: under load it is done for more commits at a time
+SHARE = 0.4  # of the time that settling may take: under load it is done for more commits at a time
 MAX_PAUSE_S = 1.0
 ADOPT_EVERY_S = 60.0
 ATTEMPTS = 5
@@ -153,7 +153,7 @@ class Settler:
                 for window in left_behind(conn, worker=worker, committed_before=old):
                     log.info("settling.left_behind", batch_id=window.batch_id, readings=window.stored)
                     settle(conn, window, worker=self._worker)
-                conn.commit()
+                    conn.commit()
             self._monitor.settling(None)
         except Exception as error:  # noqa: BLE001 - it is told, and tried again
             self._monitor.settling(error)

@@ -73,6 +73,7 @@ _STAGED = """
 def advance_packed(conn: Connection[TupleRow], *, packed: bytes, received_at: datetime) -> None:
     """Move newest readings forward, given one packed reading of each meter; what is late leaves them where they are."""
     conn.execute(_STAGED)
+    conn.execute("DELETE FROM latest_stage")  # of an earlier settlement in this transaction
     with conn.cursor() as cursor, cursor.copy("COPY latest_stage FROM STDIN (FORMAT BINARY)") as stream:
         stream.write(HEADER + packed + TRAILER)
     conn.execute(

@@ -86,6 +86,7 @@ def store_late(conn: Connection[TupleRow], *, packed: bytes) -> tuple[int, set[K
     Returns how many were new, and those whose instant is stored with other values.
     """
     conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS late_stage (LIKE reading) ON COMMIT DELETE ROWS")
+    conn.execute("DELETE FROM late_stage")
     with conn.cursor() as cursor, cursor.copy("COPY late_stage FROM STDIN (FORMAT BINARY)") as stream:
         stream.write(HEADER + packed + TRAILER)
     stored = conn.execute(

@@ -384,3 +384,16 @@ def test_rights_do_for_settling_what_was_left_without_a_scope(
         assert settle(fresh, window, worker=WORKER)
         fresh.commit()
     assert one(conn, SETTLED) == (0, 2, 2)
+
+
+def test_several_windows_of_the_same_meter_that_were_left_are_settled_together(
+    conn: Connection[TupleRow], gateway: Connection[TupleRow]
+) -> None:
+    intake = Intake(gateway)
+    for minutes, register in ((-60, 5), (-30, 6), (-90, 4)):  # the last of them late
+        intake.commit(intake.prepare([message(reading(minutes, register))]))
+        intake.window = None
+    assert intake.settle_what_was_left() == 3
+    assert conn.execute("SELECT register FROM meter_latest").fetchall() == [(6,)]
+    assert conn.execute("SELECT count(*), sum(stored) FROM intake_batch").fetchone() == (3, 3)
+    assert conn.execute("SELECT count(*) FROM intake_pending").fetchone() == (0,)

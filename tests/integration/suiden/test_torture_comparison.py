@@ -176,7 +176,7 @@ CHANGES: dict[str, tuple[LiteralString, str]] = {
 
 
 def test_each_change_to_the_store_is_found(equal: Compared) -> None:
-    equal.conn.execute("ALTER TABLE reading DISABLE TRIGGER append_only")
+    equal.conn.execute("SET session_replication_role = replica")  # no trigger stands in the way
     for query, words in CHANGES.values():
         with equal.conn.transaction(force_rollback=True):
             equal.conn.execute(query)
