@@ -63,9 +63,9 @@ def instants(readings: int) -> list[datetime]:
         return [end - timedelta(hours=n) for n in reversed(range(readings))]
     by_hour = 1 + max(0, readings - 24 - (days - 1)) // 23
     hours = [end - timedelta(hours=n) for n in range(24 * by_hour)]
-    midnights = [end - DAY * n for n in range(by_hour, days)][: readings - len(hours)]
-    noons = [at - timedelta(hours=12) for at in midnights][: readings - len(hours) - len(midnights)]
-    return sorted([*hours, *midnights, *noons])
+    # The days before: midnights first, then what is left over at other hours of them.
+    before = [end - DAY * n - timedelta(hours=hour) for hour in (0, 12, 6, 18) for n in range(by_hour, days)]
+    return sorted([*hours, *before[: readings - len(hours)]])
 
 
 def found(conn: Connection[TupleRow], *, code: str, meters: int) -> int:
