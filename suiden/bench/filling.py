@@ -49,6 +49,9 @@ class Town:
     readings: int
 
 
+OTHER_HOURS = [hour for hour in range(24) if hour not in (0, 12)]
+
+
 def instants(readings: int) -> list[datetime]:
     """Choose when a meter of so many readings sent them: every hour lately, before that once a day for 13 months.
 
@@ -64,7 +67,7 @@ def instants(readings: int) -> list[datetime]:
     by_hour = 1 + max(0, readings - 24 - (days - 1)) // 23
     hours = [end - timedelta(hours=n) for n in range(24 * by_hour)]
     # The days before: midnights first, then what is left over at other hours of them.
-    before = [end - DAY * n - timedelta(hours=hour) for hour in (0, 12, 6, 18) for n in range(by_hour, days)]
+    before = [end - DAY * n - timedelta(hours=hour) for hour in (0, 12, *OTHER_HOURS) for n in range(by_hour, days)]
     return sorted([*hours, *before[: readings - len(hours)]])
 
 
