@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from customer_app.settings import Surface, WebSettings
 from kernel import logs, migrate
 from suiden import (
+    anomaly_commands,
     bench_commands,
     broker_commands,
     event_commands,
@@ -46,6 +47,7 @@ app.add_typer(broker_commands.commands, name="broker")
 app.add_typer(home_commands.commands, name="home")
 app.add_typer(torture_commands.commands, name="torture")
 app.add_typer(bench_commands.commands, name="bench")
+app.add_typer(anomaly_commands.commands, name="anomaly")
 out = Console()
 err = Console(stderr=True)
 
