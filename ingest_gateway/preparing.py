@@ -4,7 +4,6 @@ Messages in suiden JSON whose readings are as they should be are handled as colu
 read one by one by the decoder and the sorter, which know every reason.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from ingest_gateway.batches import NO_METERS, Acks, Block, Messages, Prepared, T
 from ingest_gateway.domain import decoders, suiden_json
 from ingest_gateway.domain.columns import Columns, Integers, columns_of
 from ingest_gateway.domain.decoders import Bridges
-from ingest_gateway.domain.marks import NOTHING_READ_US, Marks
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import MeterBook, MeterTable, Speaker
 from ingest_gateway.domain.packing import pack_columns
 from ingest_gateway.domain.registers import KnownRegisters
@@ -193,7 +192,7 @@ def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reade
         late_source=lambda number: _source(int(screened.late[number]), collected=collected, messages=incoming.messages),
         others=others,
         staged=bool(len(collected.readings)) or incoming.is_redelivered,
-        marks=_marks(collected, columns, refused=screened.others),
+        marks=_marks(collected),
         mark_origins=[index for index, up in zip(collected.indices, collected.ups, strict=True) if up.seq is not None],
         timing=incoming.timing,
     )
@@ -284,20 +283,15 @@ def _source(place: int, *, collected: Collected, messages: Messages) -> tuple[st
     return messages.topic(index), suiden_json.encode_readings([collected.readings[place]])
 
 
-def _marks(collected: Collected, columns: Columns, *, refused: Integers) -> Marks:
-    """Note the numbers of messages that were read together; what may be refused tells nothing of a clock."""
+def _marks(collected: Collected) -> Marks:
+    """Note the numbers of messages that were read together."""
     ups = collected.ups
     if not ups:
         return Marks()
     boots = [up.boot for up in ups]
-    read_at_us = columns.read_at_us
-    if len(refused):
-        read_at_us = read_at_us.copy()
-        read_at_us[refused] = NOTHING_READ_US
     marks = Marks(
         sender_ids=collected.sender_ids,
         numbers=[up.seq or 0 for up in ups],
-        newest_us=_newest_of_messages(collected.counts, read_at_us),
         boots=[None if boot is None else suiden_json.boot_name(boot) for boot in boots],
         kept_from=[up.oldest for up in ups],
         brought_new=[True] * len(ups),
@@ -305,17 +299,6 @@ def _marks(collected: Collected, columns: Columns, *, refused: Integers) -> Mark
     if 0 not in marks.numbers:
         return marks
     return marks.at([place for place, number in enumerate(marks.numbers) if number])
-
-
-def _newest_of_messages(counts: Sequence[int], read_at_us: Integers) -> list[int]:
-    if len(counts) == len(read_at_us) and 0 not in counts:
-        return read_at_us.tolist()
-    newest: list[int] = []
-    position = 0
-    for count in counts:
-        newest.append(int(read_at_us[position : position + count].max()) if count else NOTHING_READ_US)
-        position += count
-    return newest
 
 
 def no_source(number: int) -> tuple[str, bytes]:

@@ -288,9 +288,6 @@ NEWEST = """
     FROM meter_latest l JOIN meter m USING (utility_id, meter_id)
     LEFT JOIN reading r USING (utility_id, meter_id, read_at) ORDER BY m.serial
     """
-OFFSETS = (
-    "SELECT s.name, q.clock_offset_s FROM sender_sequence q JOIN sender s USING (utility_id, sender_id) ORDER BY 1"
-)
 REJECTED = "SELECT topic, payload, reason, detail, times, utility_id FROM rejected_message ORDER BY 1, 2, 3"
 COUNTED = """
     SELECT sum(received)::int, sum(stored)::int, sum(duplicates)::int, sum(rejected)::int FROM intake_count

@@ -11,20 +11,16 @@ from numpy.typing import NDArray
 from ingest_gateway.domain.sequence import Numbered
 from ingest_gateway.domain.validation import Fall
 
-NOTHING_READ_US = -(1 << 62)
-
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """Numbered messages in the order they came; the lists go together.
 
-    `newest_us` is a message's newest reading, `NOTHING_READ_US` where it held none; `brought_new` says whether it held
-    one that was not stored before.
+    `brought_new` says whether a message held a reading that was not stored before.
     """
 
     sender_ids: list[int] = field(default_factory=list[int])
     numbers: list[int] = field(default_factory=list[int])
-    newest_us: list[int] = field(default_factory=list[int])
     boots: list[str | None] = field(default_factory=list[str | None])
     kept_from: list[int | None] = field(default_factory=list[int | None])
     brought_new: list[bool] = field(default_factory=list[bool])
@@ -51,7 +47,6 @@ def _lists(marks: Marks) -> list[list[Any]]:
     return [
         marks.sender_ids,
         marks.numbers,
-        marks.newest_us,
         marks.boots,
         marks.kept_from,
         marks.brought_new,
@@ -91,7 +86,6 @@ class Runs:
     first: NDArray[np.int64]
     last: NDArray[np.int64]
     kept_from: NDArray[np.int64]
-    newest_us: NDArray[np.int64]
     boots: list[str]  # empty: the sender names none
 
 
@@ -110,14 +104,12 @@ def runs_of(marks: Marks) -> tuple[Runs, dict[int, Marks]]:
     if odd:
         is_run &= ~np.isin(senders[start], np.array(sorted(odd), dtype=np.int64))
     kept = np.array([one or 1 for one in marks.kept_from], dtype=np.int64)[order]
-    newest = np.array(marks.newest_us, dtype=np.int64)[order]
     run_senders = senders[start][is_run]
     runs = Runs(
         sender_ids=run_senders,
         first=number[start][is_run],
         last=(number[start] + size - 1)[is_run],
         kept_from=np.maximum.reduceat(kept, start)[is_run],
-        newest_us=np.maximum.reduceat(newest, start)[is_run],
         boots=[boot_of.get(sender_id) or "" for sender_id in run_senders.tolist()],
     )
     return runs, of_senders(marks, set(senders[start][~is_run].tolist()))

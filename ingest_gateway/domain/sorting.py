@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ingest_gateway.domain import suiden_json
-from ingest_gateway.domain.marks import NOTHING_READ_US, Marks
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import Meter, MeterBook
 from ingest_gateway.domain.packing import packed_measures
 from ingest_gateway.domain.validation import (
@@ -203,9 +203,6 @@ def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> tuple[
     `stored` are those of its readings that were not stored before.
     """
     brought_new = {batch.origin[row.meter_id, row.read_at_us] for row in stored}
-    newest_us: dict[int, int] = {}
-    for (_, read_at_us), origin in zip(batch.rows, batch.origin.values(), strict=True):
-        newest_us[origin] = max(read_at_us, newest_us.get(origin, read_at_us))
     origins: list[int] = []
     marks = Marks()
     for sender, origin, telegram in batch.numbered:
@@ -215,7 +212,6 @@ def marks_of(batch: Sorted, *, book: MeterBook, stored: Iterable[Row]) -> tuple[
             Marks(
                 [book.senders[sender].sender_id],
                 [telegram.sequence],
-                [newest_us.get(origin, NOTHING_READ_US)],
                 [telegram.boot],
                 [telegram.kept_from],
                 [origin in brought_new],

@@ -196,7 +196,6 @@ CREATE TABLE sender_sequence (
     kept_from bigint NOT NULL DEFAULT 1, -- lower numbers the sender no longer holds
     past_boots text[] NOT NULL DEFAULT '{}', -- names of counts that are over: what comes late under them says nothing of this one
     seen_at timestamptz NOT NULL,        -- utility time
-    clock_offset_s double precision,
     PRIMARY KEY (utility_id, sender_id)
 );
 

@@ -19,7 +19,7 @@ from ingest_gateway.domain.columns import ABSENT, Columns, Integers, columns_of_
 from ingest_gateway.domain.packing import pack_columns
 from ingest_gateway.domain.sequence import Ack, SequenceState
 from ingest_gateway.domain.sequence_bounds import MOST_RANGES, bounded
-from ingest_gateway.domain.wire import from_us, instant_us
+from ingest_gateway.domain.wire import from_us
 from ingest_gateway.operations.committing import Committed, extent_us
 from ingest_gateway.store import counts, latest, pending, readings, sequences
 from ingest_gateway.store.pending import PendingPart
@@ -231,15 +231,14 @@ def newest_of(meter_ids: Integers, columns: Columns) -> tuple[Integers, Columns]
 def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) -> dict[int, Ack]:
     """Note the senders' numbers. Those that go on where they stood are moved on together, the others one by one."""
     runs, others = marks.runs_of(window.marks)
-    utility_id, now_us = window.utility_id, instant_us(now)
+    utility_id = window.utility_id
     states: dict[int, SequenceState] = {}
     if len(runs.sender_ids):
-        states = sequences.advance(conn, utility_id=utility_id, runs=runs, now=now, now_us=now_us)
+        states = sequences.advance(conn, utility_id=utility_id, runs=runs, now=now)
         left = {sender_id for sender_id in runs.sender_ids.tolist() if sender_id not in states}
         others |= marks.of_senders(window.marks, left)
     if others:
         changed = sequences.lock(conn, utility_id=utility_id, sender_ids=sorted(others), at=now)
-        offsets_s: dict[int, float] = {}
         for sender_id, came in others.items():
             state = changed[sender_id]
             for message in came.numbered():
@@ -247,9 +246,6 @@ def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) 
             if len(state.missing) > MOST_RANGES:
                 state = replace(state, missing=bounded(state.missing, kept_from=state.kept_from).missing)
             changed[sender_id] = state
-            newest_us = max(came.newest_us)
-            if newest_us != marks.NOTHING_READ_US:
-                offsets_s[sender_id] = (newest_us - now_us) / 1e6
-        sequences.save(conn, utility_id=utility_id, states=changed, offsets_s=offsets_s, at=now)
+        sequences.save(conn, utility_id=utility_id, states=changed, at=now)
         states |= changed
     return {sender_id: sequence.ack_of(state) for sender_id, state in states.items()}

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow, class_row
 from psycopg.types.multirange import Int8Multirange, Multirange
 from psycopg.types.range import Int8Range
 
-from ingest_gateway.domain.marks import NOTHING_READ_US, Runs
+from ingest_gateway.domain.marks import Runs
 from ingest_gateway.domain.sequence import SequenceState
 
 
@@ -54,21 +54,19 @@ def save(
     *,
     utility_id: int,
     states: Mapping[int, SequenceState],
-    offsets_s: Mapping[int, float],
     at: datetime,
 ) -> None:
-    """Save senders' states; `offsets_s` is how far a sender's newest reading was ahead of our clock."""
+    """Save senders' states."""
     with conn.cursor() as cursor:
         cursor.executemany(
             """
             INSERT INTO sender_sequence (utility_id, sender_id, through, missing, filled, boot, kept_from, past_boots,
-                                         seen_at, clock_offset_s)
+                                         seen_at)
             VALUES (%(utility_id)s, %(sender_id)s, %(through)s, %(missing)s, %(filled)s, %(boot)s, %(kept_from)s,
-                    %(past_boots)s, %(at)s, %(offset_s)s)
+                    %(past_boots)s, %(at)s)
             ON CONFLICT (utility_id, sender_id) DO UPDATE
             SET through = excluded.through, missing = excluded.missing, filled = excluded.filled, boot = excluded.boot,
-                kept_from = excluded.kept_from, past_boots = excluded.past_boots, seen_at = excluded.seen_at,
-                clock_offset_s = coalesce(excluded.clock_offset_s, sender_sequence.clock_offset_s)
+                kept_from = excluded.kept_from, past_boots = excluded.past_boots, seen_at = excluded.seen_at
             """,
             [
                 {
@@ -81,16 +79,13 @@ def save(
                     "kept_from": state.kept_from,
                     "past_boots": [boot.replace("\0", "") for boot in state.past_boots],
                     "at": at,
-                    "offset_s": offsets_s.get(sender_id),
                 }
                 for sender_id, state in sorted(states.items())
             ],
         )
 
 
-def advance(
-    conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime, now_us: int
-) -> dict[int, SequenceState]:
+def advance(conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime) -> dict[int, SequenceState]:
     """Move on the senders whose run begins where they stood, or that were never heard; give their new states.
 
     Of the others (a gap, a number sent again, another count) nothing is changed, and they are not given.
@@ -99,17 +94,17 @@ def advance(
         """
         WITH came AS (
             SELECT * FROM unnest(%(sender_ids)s::bigint[], %(first)s::bigint[], %(last)s::bigint[],
-                                 %(kept_from)s::bigint[], %(offset_s)s::double precision[], %(boot)s::text[])
-                 AS came (sender_id, first, last, kept_from, offset_s, boot)
+                                 %(kept_from)s::bigint[], %(boot)s::text[])
+                 AS came (sender_id, first, last, kept_from, boot)
         ), standing AS (
-            SELECT s.sender_id, came.last, came.kept_from, came.offset_s
+            SELECT s.sender_id, came.last, came.kept_from
             FROM sender_sequence AS s JOIN came USING (sender_id)
             WHERE s.utility_id = %(utility_id)s AND s.through = came.first - 1 AND s.boot = came.boot
             ORDER BY s.sender_id  -- one order of locks for every worker
             FOR UPDATE OF s
         ), never_heard AS (
-            INSERT INTO sender_sequence (utility_id, sender_id, through, boot, kept_from, seen_at, clock_offset_s)
-            SELECT %(utility_id)s, sender_id, last, boot, kept_from, %(now)s, offset_s FROM came
+            INSERT INTO sender_sequence (utility_id, sender_id, through, boot, kept_from, seen_at)
+            SELECT %(utility_id)s, sender_id, last, boot, kept_from, %(now)s FROM came
             WHERE first = 1
               AND NOT EXISTS (SELECT FROM sender_sequence AS s
                               WHERE s.utility_id = %(utility_id)s AND s.sender_id = came.sender_id)
@@ -118,8 +113,7 @@ def advance(
             RETURNING sender_id, through, missing, filled, boot, kept_from, past_boots
         ), moved AS (
             UPDATE sender_sequence AS s
-            SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s,
-                clock_offset_s = coalesce(standing.offset_s, s.clock_offset_s)
+            SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s
             FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
             RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from, s.past_boots
         )
@@ -131,9 +125,6 @@ def advance(
             "first": runs.first.tolist(),
             "last": runs.last.tolist(),
             "kept_from": runs.kept_from.tolist(),
-            "offset_s": [
-                None if newest == NOTHING_READ_US else (newest - now_us) / 1e6 for newest in runs.newest_us.tolist()
-            ],
             "boot": [boot.replace("\0", "") for boot in runs.boots],
             "now": now,
         },

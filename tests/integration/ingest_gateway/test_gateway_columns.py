@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from tests import gateway_town as town
-from tests.gateway_intake import OFFSETS, Intake, Message, as_gateway, at, message, state, wipe
+from tests.gateway_intake import Intake, Message, as_gateway, at, message, state, wipe
 
 EXAMPLES = 40
 METERS = ("W-0001", "W-0002", "E-0001", "W-SELF", "W-NONE", None)
@@ -112,20 +112,3 @@ def test_any_cut_into_batches_ends_the_same(
     for found in (cut, whole):
         del found["latest"]  # what a newest reading does not say is filled from what was settled with it: see "newest"
     assert cut == whole
-
-
-def test_a_reading_that_is_refused_says_nothing_of_a_senders_clock(
-    conn: Connection[TupleRow], gateway: Connection[TupleRow]
-) -> None:
-    def offsets(readings: list[dict[str, object]]) -> list[TupleRow]:
-        wipe(conn)
-        Intake(gateway).take([message(*readings, seq=2)])
-        found = conn.execute(OFFSETS.encode()).fetchall()
-        conn.rollback()
-        return found
-
-    good: dict[str, object] = {"meter": "W-0001", "at": at(-15), "register": 5}
-    ahead: dict[str, object] = {"meter": "W-0002", "at": 10**17, "register": 5}
-    assert offsets([good]) == [(town.CONCENTRATOR, -900.0)]
-    assert offsets([good, ahead]) == [(town.CONCENTRATOR, -900.0)]
-    assert offsets([ahead]) == [(town.CONCENTRATOR, None)]

@@ -41,7 +41,7 @@ def test_numbers_end_in_the_store_as_taken_one_by_one(conn: Connection[TupleRow]
     for marks in windows:
         window = Window(1, town.CODE, 1, 2)
         for sender, number, boot, kept_from in marks:
-            window.marks.add(Marks([ids[sender]], [number], [5], [boot], [kept_from], [True]))
+            window.marks.add(Marks([ids[sender]], [number], [boot], [kept_from], [True]))
             state = expected.get(ids[sender], SequenceState())
             expected[ids[sender]] = take(state, Numbered(number, boot, kept_from, brought_new=True))
         told = _take_numbers(conn, window, now=town.START)

@@ -16,7 +16,7 @@ from ingest_gateway import preparer
 from ingest_gateway.batches import Prepared, Window, Windows
 from ingest_gateway.domain import marks
 from ingest_gateway.domain.columns import ABSENT, Columns
-from ingest_gateway.domain.marks import NOTHING_READ_US, Marks
+from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import Meter, MeterBook, Sender
 from ingest_gateway.domain.registers import KnownRegisters, Newest
 from ingest_gateway.domain.sequence import Numbered, SequenceState, take
@@ -98,7 +98,6 @@ messages = st.lists(
         st.integers(1, 8),
         st.sampled_from([None, None, "", "a", "b"]),
         st.sampled_from([None, 1, 3]),
-        st.sampled_from([NOTHING_READ_US, 5, 9]),
     ),
     min_size=1,
     max_size=14,
@@ -115,11 +114,10 @@ standing = st.dictionaries(
 )
 
 
-def marks_of(came: list[tuple[int, int, str | None, int | None, int]]) -> Marks:
+def marks_of(came: list[tuple[int, int, str | None, int | None]]) -> Marks:
     return Marks(
         sender_ids=[one[0] for one in came],
         numbers=[one[1] for one in came],
-        newest_us=[one[4] for one in came],
         boots=[one[2] for one in came],
         kept_from=[one[3] for one in came],
         brought_new=[True] * len(came),
@@ -128,7 +126,7 @@ def marks_of(came: list[tuple[int, int, str | None, int | None, int]]) -> Marks:
 
 @given(came=messages, states=standing)
 def test_runs_of_numbers_end_where_taking_them_one_by_one_does(
-    came: list[tuple[int, int, str | None, int | None, int]], states: dict[int, SequenceState]
+    came: list[tuple[int, int, str | None, int | None]], states: dict[int, SequenceState]
 ) -> None:
     runs, others = marks.runs_of(marks_of(came))
     ended: dict[int, SequenceState] = {}
@@ -149,15 +147,13 @@ def test_runs_of_numbers_end_where_taking_them_one_by_one_does(
             found = ended[sender_id]
             assert (found.through, found.missing, found.boot) == (expected.through, expected.missing, expected.boot)
             assert found.kept_from == expected.kept_from
-    newest = dict(zip(runs.sender_ids.tolist(), runs.newest_us.tolist(), strict=True))
-    assert newest == {sender: max(one[4] for one in came if one[0] == sender) for sender in newest}
 
 
 @given(messages)
-def test_marks_and_falls_that_are_kept_read_back(came: list[tuple[int, int, str | None, int | None, int]]) -> None:
+def test_marks_and_falls_that_are_kept_read_back(came: list[tuple[int, int, str | None, int | None]]) -> None:
     whole = marks_of(came)
     assert marks.decode(marks.encode(whole)) == whole
-    falls = {one[0]: Fall(one[4], one[1], 2) for one in came}
+    falls = {one[0]: Fall(-5, one[1], 2) for one in came}
     assert marks.decode_falls(marks.encode_falls(falls)) == falls
 
 
