@@ -1,0 +1,247 @@
+"""One cohort on its way through time: readings are laid into slots, ticks are made of them, detectors look at each."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest_gateway.domain.checking.arrivals import MISSING, Arrivals
+from ingest_gateway.domain.checking.detector import Detector
+from ingest_gateway.domain.checking.findings import Finding, Kind
+from ingest_gateway.domain.checking.meters import WATER
+from ingest_gateway.domain.checking.quiet import Quiet
+from ingest_gateway.domain.checking.ring import ELECTRICITY_KEEPS, WATER_KEEPS, Ring
+from ingest_gateway.domain.checking.state import Arrays, Field, Places, carried, fresh
+from ingest_gateway.domain.checking.view import Cohort, Floats, Stage, View
+
+NEVER = -(2**40)  # the slot of a meter's last reading where none ever came
+
+_HEAD = (
+    Field("hour_use", "f8"),
+    Field("hour_export", "f8"),
+    *(
+        Field(f"{stage}_{what}", "i8", fill=fill)
+        for stage in ("early", "settled")
+        for what, fill in (("slot", NEVER), ("register", MISSING), ("seen", NEVER))
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a slot is waited for. A reading counts for a tick if it came no later than so long after its slot.
+
+    `early_s` is for what must be told at once, `settled_s` at least for all else; of meters that report seldom a
+    settled tick is one interval after the early one at the least.
+    """
+
+    early_s: int = 300
+    settled_s: int = 7_200
+
+    def slots_between(self, interval_s: int) -> int:
+        """Count the slots by which settled ticks follow the early ones."""
+        return max(1, -(-(self.settled_s - self.early_s) // interval_s))
+
+
+class Lane:
+    """A cohort's ring, clock and detectors. `clock_s` is the newest arrival; nothing later was looked at."""
+
+    def __init__(self, cohort: Cohort, *, detectors: Sequence[Detector], quiet: Quiet, patience: Patience) -> None:
+        self.cohort, self.quiet, self.patience = cohort, quiet, patience
+        self.detectors = detectors
+        self.behind = patience.slots_between(cohort.interval_s)
+        self.next_slot: int | None = None  # of the next early tick
+        keeps = WATER_KEEPS if _is_water(cohort) else ELECTRICITY_KEEPS
+        # A meter whose clock is ahead may be one slot before its time, and the early tick waits.
+        self.ahead = 3 + -(-patience.early_s // cohort.interval_s)
+        depth = self.behind + self.ahead + 2
+        self.ring = Ring(meters=len(cohort.meters), depth=depth, interval_s=cohort.interval_s, keeps=keeps)
+        self.head = fresh(_HEAD, places=self.places)
+        self.states = {one.name: fresh(one.fields(cohort), places=self.places) for one in detectors}
+
+    @property
+    def places(self) -> Places:
+        """Give the ids that stand for the rows of the arrays."""
+        return {
+            "meter": self.cohort.meters.meter_id,
+            "zone": self.cohort.zones.ids,
+            "gateway": self.cohort.gateways.ids,
+        }
+
+    def take(self, arrivals: Arrivals, *, row: NDArray[np.int64], clock_s: int) -> list[Finding]:
+        """Take in readings in the order of their arrival, of which `clock_s` is the newest anywhere."""
+        findings: list[Finding] = []
+        if self.next_slot is None:
+            if len(arrivals) == 0:
+                return findings
+            first_s = int(arrivals.received_s[0])
+            self.next_slot = -(-(first_s - self.patience.early_s) // self.cohort.interval_s)
+        start = 0
+        while self._ready_s() < clock_s:
+            end = int(np.searchsorted(arrivals.received_s, self._ready_s(), side="right"))
+            if end > start:
+                self._put(arrivals.take(slice(start, end)), row=row[start:end])
+                start = end
+            findings += self._tick()
+        if start < len(arrivals):
+            self._put(arrivals.take(slice(start, None)) if start else arrivals, row=row[start:])
+        return findings
+
+    def rebase(self, *, kinds: Collection[Kind], meter_ids: NDArray[np.int64], zone_ids: NDArray[np.int64]) -> None:
+        """Let the detectors of some kinds begin afresh at meters and zones, as after a repair."""
+        rows = {"meter": meter_ids, "zone": zone_ids}
+        for detector in self.detectors:
+            if not set(detector.kinds) & set(kinds):
+                continue
+            for one in detector.fields(self.cohort):
+                if one.per in rows:
+                    which = np.isin(self.places[one.per], rows[one.per])
+                    self.states[detector.name][one.name][which] = one.fill
+
+    def saved(self) -> dict[str, Arrays]:
+        """Give all that the lane knows, in parts; `restore` takes it back."""
+        slot = NEVER if self.next_slot is None else self.next_slot
+        return {
+            "head": {**self.head, "next_slot": np.array(slot, dtype=np.int64)},
+            "places": {str(per): ids for per, ids in self.places.items()},
+            "ring": self.ring.arrays,
+            **self.states,
+        }
+
+    def restore(self, saved: Mapping[str, Arrays]) -> None:
+        """Go on from what was saved; what it says of meters, zones or fields that are no more is left out."""
+        before = _places(saved["places"])
+        slot = int(saved["head"]["next_slot"])
+        self.next_slot = None if slot == NEVER else slot
+        self.head = carried(saved["head"], fields=_HEAD, before=before, now=self.places)
+        for detector in self.detectors:
+            fields = detector.fields(self.cohort)
+            known = saved.get(detector.name, {})
+            self.states[detector.name] = carried(known, fields=fields, before=before, now=self.places)
+        _, from_rows, to_rows = np.intersect1d(before["meter"], self.places["meter"], return_indices=True)
+        for name in self.ring.keeps:
+            cells = saved["ring"].get(name)
+            if cells is not None and len(cells) == self.ring.depth:
+                self.ring.arrays[name][:, to_rows] = cells[:, from_rows]
+
+    def _ready_s(self) -> int:
+        assert self.next_slot is not None, "the first reading sets it"
+        return self.next_slot * self.cohort.interval_s + self.patience.early_s
+
+    def _put(self, arrivals: Arrivals, *, row: NDArray[np.int64]) -> None:
+        interval_s = self.cohort.interval_s
+        slot = self.ring.slot_of(arrivals.at_s)
+        after_s = arrivals.received_s - slot * interval_s
+        counts = (after_s <= self.patience.early_s + self.behind * interval_s) & (after_s >= -interval_s)
+        if counts.all():
+            self.ring.put(arrivals, row=row, slot=slot)
+        elif counts.any():
+            self.ring.put(arrivals.take(counts), row=row[counts], slot=slot[counts])
+
+    def _tick(self) -> list[Finding]:
+        assert self.next_slot is not None, "a tick has a slot"
+        slot, ready_s = self.next_slot, self._ready_s()
+        findings = self._ask(self._view(Stage.EARLY, slot, ready_s))
+        settled = self._view(Stage.SETTLED, slot - self.behind, ready_s)
+        findings += self._ask(settled)
+        if self._add_to_hour(settled):
+            settled.stage = Stage.HOUR
+            findings += self._ask(settled)
+        self.ring.clear_slot(slot + self.ahead)
+        self.next_slot = slot + 1
+        return findings
+
+    def _ask(self, view: View) -> list[Finding]:
+        return [
+            finding
+            for detector in self.detectors
+            if view.stage in detector.stages
+            for finding in detector.check(view, self.states[detector.name])
+        ]
+
+    def _view(self, stage: Stage, slot: int, ready_s: int) -> View:
+        seen = self.ring.seen(slot)
+        register, before = self.ring.at("register", slot), self.ring.at("register", slot - 1)
+        counted = seen & (register != MISSING)
+        step = np.where(counted & (before != MISSING), self._steps(before, register), np.nan)
+        last_slot, last_register = self.head[f"{stage.value}_slot"], self.head[f"{stage.value}_register"]
+        gap_slots = np.where(counted & (last_slot > NEVER) & np.isnan(step), slot - last_slot, 0)
+        gap_step = (
+            np.where(gap_slots > 0, self._steps(last_register, register), np.nan)
+            if gap_slots.any()
+            else np.full(len(seen), np.nan)
+        )
+        np.copyto(last_slot, slot, where=counted)
+        np.copyto(last_register, register, where=counted)
+        last_seen = self.head[f"{stage.value}_seen"]
+        np.copyto(last_seen, slot, where=seen)
+        slot_s = slot * self.cohort.interval_s
+        return View(
+            stage=stage,
+            cohort=self.cohort,
+            slot=slot,
+            slot_s=slot_s,
+            ready_s=ready_s,
+            seen=seen,
+            step=step,
+            use=np.where(step < 0, np.nan, step),
+            export=self._export(slot, seen),
+            gap_slots=gap_slots,
+            gap_step=gap_step,
+            flow=self._measure("flow", slot),
+            pressure_kpa=self._measure("pressure_kpa", slot),
+            v1=self._measure("v1", slot),
+            v2=self._measure("v2", slot),
+            v3=self._measure("v3", slot),
+            battery_pct=self._battery(slot),
+            flags=self.ring.at("flags", slot),
+            missed=slot - last_seen,
+            quiet=self.quiet.during(slot_s=slot_s, interval_s=self.cohort.interval_s),
+            hour_use=self.head["hour_use"],
+            hour_export=self.head["hour_export"],
+        )
+
+    def _steps(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> Floats:
+        """Count from one register to the next in litres or Wh, the shorter way round where the ring is known."""
+        meters = self.cohort.meters
+        steps = after - before
+        if meters.ring.any():
+            half = meters.ring // 2
+            round_ = np.maximum(meters.ring, 1)
+            steps = np.where(meters.ring > 0, (steps + meters.ring + half) % round_ - half, steps)
+        return steps * meters.base_per_unit
+
+    def _measure(self, name: str, slot: int) -> Floats:
+        if name not in self.ring.keeps:
+            return np.full(len(self.cohort.meters), np.nan)
+        return self.ring.at(name, slot).astype(np.float64)
+
+    def _battery(self, slot: int) -> Floats:
+        battery = self.ring.at("battery_pct", slot)
+        return np.where(battery == MISSING, np.nan, battery)
+
+    def _export(self, slot: int, seen: NDArray[np.bool_]) -> Floats:
+        if "export_register" not in self.ring.keeps:
+            return np.full(len(seen), np.nan)
+        after, before = self.ring.at("export_register", slot), self.ring.at("export_register", slot - 1)
+        return np.where((after != MISSING) & (before != MISSING), self._steps(before, after), np.nan)
+
+    def _add_to_hour(self, view: View) -> bool:
+        """Add a settled slot to its hour; tell whether the hour is whole."""
+        per_hour = self.cohort.per_hour
+        place = (view.slot - 1) % per_hour
+        hours = per_hour * self.cohort.interval_s / 3600
+        for name, value in (("hour_use", view.use), ("hour_export", view.export)):
+            if place == 0:
+                self.head[name][:] = 0.0
+            self.head[name] += value / hours
+        return place == per_hour - 1
+
+
+def _is_water(cohort: Cohort) -> bool:
+    return bool(np.all(cohort.meters.service == WATER))
+
+
+def _places(saved: Arrays) -> Places:
+    return {"meter": saved["meter"], "zone": saved["zone"], "gateway": saved["gateway"]}
