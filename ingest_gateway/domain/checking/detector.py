@@ -1,6 +1,7 @@
 """A detector: one rule over all meters of a cohort at once, with what it keeps in declared arrays."""
 
 from collections.abc import Sequence
+from dataclasses import Field as DataclassField
 from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ Number = float | NDArray[Any]  # a parameter: one for all, or one for each meter
 class Detector(Protocol):
     """One rule. A frozen dataclass whose fields are its parameters, made for one cohort."""
 
+    __dataclass_fields__: ClassVar[dict[str, DataclassField[Any]]]
     name: ClassVar[str]
     version: ClassVar[int]
     kinds: ClassVar[tuple[Kind, ...]]

@@ -1,0 +1,22 @@
+"""All detectors of the checker, in the order in which they look at a slot."""
+
+from collections.abc import Callable, Sequence
+
+from ingest_gateway.domain.checking.detector import Detector
+from ingest_gateway.domain.checking.parameters import Setting, made
+from ingest_gateway.domain.checking.view import Cohort
+
+CATALOG: tuple[type[Detector], ...] = ()
+
+
+def detectors_for(settings: Sequence[Setting] = ()) -> Callable[[Cohort], Sequence[Detector]]:
+    """Give what makes the detectors of a cohort, with a utility's own settings.
+
+    :raises ParameterRefused: by what is given, if a setting does not fit
+    """
+
+    def of(cohort: Cohort) -> Sequence[Detector]:
+        service = int(cohort.meters.service[0])
+        return [made(one, cohort=cohort, settings=settings) for one in CATALOG if service in one.services]
+
+    return of
