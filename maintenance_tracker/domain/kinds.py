@@ -1,14 +1,11 @@
-"""Kinds of trouble: how urgent each is, by when it is promised to be mended, and what joins one incident."""
+"""Kinds of trouble: how urgent each is, and by when it is promised to be mended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Literal
-
-Grouping = Literal["zone", "point"]
+from typing import Any
 
 RETURN_WINDOW = timedelta(days=3)  # trouble that comes back so soon after a repair is the same trouble
-ZONE_WIDE_FROM = 3  # findings that make a fault one of the whole zone, whose customers are all told
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +14,35 @@ class KindPolicy:
 
     priority: int
     promise: timedelta
-    grouping: Grouping
 
 
 POLICIES: Mapping[str, KindPolicy] = {
-    "pressure_low": KindPolicy(1, timedelta(hours=8), "zone"),
-    "pressure_high": KindPolicy(2, timedelta(hours=12), "zone"),
-    "voltage_low": KindPolicy(1, timedelta(hours=4), "zone"),
-    "voltage_high": KindPolicy(1, timedelta(hours=4), "zone"),
-    "continuous_flow": KindPolicy(3, timedelta(days=7), "point"),
-    "stuck_meter": KindPolicy(4, timedelta(days=14), "point"),
+    "pipe_burst": KindPolicy(1, timedelta(hours=8)),
+    "outage": KindPolicy(1, timedelta(hours=4)),
+    "voltage_sag": KindPolicy(1, timedelta(hours=4)),
+    "voltage_swell": KindPolicy(1, timedelta(hours=4)),
+    "voltage_low": KindPolicy(1, timedelta(hours=4)),
+    "voltage_high": KindPolicy(1, timedelta(hours=4)),
+    "phase_loss": KindPolicy(1, timedelta(hours=8)),
+    "backflow": KindPolicy(1, timedelta(hours=12)),  # what flows back may spoil the water of others
+    "pressure_sag": KindPolicy(1, timedelta(hours=8)),
+    "pressure_low": KindPolicy(1, timedelta(hours=8)),
+    "pressure_high": KindPolicy(2, timedelta(hours=12)),
+    "valve_closure": KindPolicy(2, timedelta(hours=12)),
+    "storm": KindPolicy(2, timedelta(hours=12)),
+    "concentrator_lost": KindPolicy(2, timedelta(days=1)),
+    "slow_leak": KindPolicy(3, timedelta(days=5)),
+    "household_leak": KindPolicy(3, timedelta(days=7)),
+    "continuous_flow": KindPolicy(3, timedelta(days=7)),
+    "unregistered_export": KindPolicy(3, timedelta(days=14)),
+    "tamper": KindPolicy(3, timedelta(days=14)),
+    "theft": KindPolicy(3, timedelta(days=14)),
+    "stuck_meter": KindPolicy(4, timedelta(days=14)),
+    "sensor_drift": KindPolicy(4, timedelta(days=30)),
+    "silent_meter": KindPolicy(4, timedelta(days=7)),
+    "low_battery": KindPolicy(4, timedelta(days=60)),
 }
-REPORTED = KindPolicy(2, timedelta(days=1), "point")  # what people report, and every kind without a line above
+REPORTED = KindPolicy(2, timedelta(days=1))  # what people report, and every kind without a line above
 
 
 def policy(kind: str, *, settings: Mapping[str, Any]) -> KindPolicy:

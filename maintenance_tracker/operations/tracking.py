@@ -8,9 +8,9 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway import queries as ingest
 from ingest_gateway.queries import Anomaly
-from maintenance_tracker.domain.kinds import ZONE_WIDE_FROM, policy
+from maintenance_tracker.domain.grouping_rules import ZONE_WIDE_FROM, rule_of
 from maintenance_tracker.domain.states import Return, on_return
-from maintenance_tracker.operations.opening import points_in_zone, utility_of, write_ticket
+from maintenance_tracker.operations.opening import points_in_zone, write_ticket
 from maintenance_tracker.operations.steps import write_reopened
 from maintenance_tracker.operations.telling import NoticeKind, tell_customers, tell_screens
 from maintenance_tracker.store import incidents, tickets, timeline
@@ -64,8 +64,7 @@ def track_closed(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int
 
 def _ticket_for(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly) -> tuple[Ticket, Return]:
     """Give the ticket a finding belongs to, and what the finding is to it."""
-    rule = policy(anomaly.kind, settings=utility_of(conn, utility_id=utility_id).settings)
-    by_zone = rule.grouping == "zone" and anomaly.zone_id is not None
+    by_zone = rule_of(anomaly.kind).shared_s > 0 and anomaly.zone_id is not None
     zone_id, point_id = (anomaly.zone_id, None) if by_zone else (None, anomaly.point_id)
     known = incidents.newest(conn, utility_id=utility_id, kind=anomaly.kind, zone_id=zone_id, point_id=point_id)
     if known is not None:

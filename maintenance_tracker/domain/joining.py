@@ -1,0 +1,165 @@
+"""Which incident a finding belongs to, and what it then is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from maintenance_tracker.domain.findings import Finding, Incident
+from maintenance_tracker.domain.grouping_rules import (
+    GROWTH_S,
+    HOUR_S,
+    STORM_SHARE,
+    ZONE_WIDE_FROM,
+    GroupingRule,
+    rule_of,
+)
+
+SINCE_SLACK_S = 2 * HOUR_S  # by which two rules may differ on when one fault began
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many meters there are: behind each concentrator, and of each service."""
+
+    of_gateway: Mapping[int, int] = field(default_factory=dict[int, int])
+    of_service: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def host_of(finding: Finding, *, incidents: Iterable[Incident]) -> Incident | None:
+    """Find the incident that a finding belongs to: the widest, then one of its own cause, then the newest."""
+    fitting = [incident for incident in incidents if accepts(incident, finding=finding)]
+    if not fitting:
+        return None
+    cause = rule_of(finding.kind).cause
+    return max(
+        fitting,
+        key=lambda i: (i.scope != "meter", rule_of(i.kind).cause == cause, i.since_s, -i.incident_id),
+    )
+
+
+def accepts(incident: Incident, *, finding: Finding) -> bool:
+    """Tell whether a finding is of this incident's fault."""
+    if incident.service != finding.service or _is_second_fault(incident, finding=finding):
+        return False
+    own, other = rule_of(incident.kind), rule_of(finding.kind)
+    if finding.scope == "meter":
+        return _takes_meters(incident, own, finding, other)
+    if incident.scope == "meter":
+        return False  # the wider finding takes the incident in, not the other way round
+    if _same_place(incident, finding=finding) and own.cause == other.cause:
+        return True
+    return _is_simultaneous(incident, own, finding, other)
+
+
+def absorbs(incident: Incident, *, other: Incident) -> bool:
+    """Tell whether a meter's incident is part of this wider one."""
+    if other.scope != "meter" or incident.scope == "meter" or other.incident_id == incident.incident_id:
+        return False
+    own = rule_of(incident.kind)
+    return all(
+        finding.service == incident.service and _takes_meters(incident, own, finding, rule_of(finding.kind))
+        for finding in other.findings
+    )
+
+
+def joined(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
+    """Give the incident with the finding; one that ranks higher names it, and many meters make it the zone's."""
+    findings = (*incident.findings, finding)
+    moved = replace(
+        incident,
+        findings=findings,
+        open_ids=incident.open_ids | {finding.finding_id},
+        quiet_s=None,
+        since_s=min(incident.since_s, finding.since_s),
+    )
+    tells_better = finding.outlet == "ticket" and rule_of(finding.kind).rank > rule_of(incident.kind).rank
+    if tells_better and incident.scope != "flood":
+        moved = replace(moved, kind=finding.kind, zone_id=finding.zone_id if finding.scope == "zone" else moved.zone_id)
+    return _widened(moved, finding=finding, sizes=sizes)
+
+
+def merged(incident: Incident, *, other: Incident) -> Incident:
+    """Give the incident with another's findings as its own."""
+    open_ids = incident.open_ids | other.open_ids
+    quiet = [known.quiet_s for known in (incident, other) if known.quiet_s is not None]
+    return replace(
+        incident,
+        findings=(*incident.findings, *other.findings),
+        open_ids=open_ids,
+        since_s=min(incident.since_s, other.since_s),
+        quiet_s=None if open_ids else max(quiet, default=None),
+    )
+
+
+def _takes_meters(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
+    same_cause = own.cause == other.cause
+    if not same_cause and not _explains(incident, own, finding, other):
+        return False
+    if finding.meter_id in incident.meter_ids:
+        return True
+    if incident.scope == "meter":
+        return same_cause and _is_shared(incident, own, finding)
+    return _same_place(incident, finding=finding)
+
+
+def _explains(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
+    """Tell whether trouble of another cause is an effect of the incident: it began with it or later."""
+    late_s = finding.since_s - incident.since_s
+    return other.cause in own.explains and -SINCE_SLACK_S <= late_s <= own.explains_for_s
+
+
+def _is_shared(incident: Incident, own: GroupingRule, finding: Finding) -> bool:
+    """Tell whether a meter shows the same fault as its neighbours in the zone, or behind the concentrator."""
+    if own.cause == "silence":
+        near = incident.gateway_id is not None and finding.gateway_id == incident.gateway_id
+    else:
+        near = incident.zone_id is not None and finding.zone_id == incident.zone_id
+    return near and any(abs(finding.since_s - known.since_s) < own.shared_s for known in incident.findings)
+
+
+def _same_place(incident: Incident, *, finding: Finding) -> bool:
+    if incident.scope == "network":
+        return incident.network_id == finding.network_id
+    if incident.scope == "gateway":
+        return finding.gateway_id in {known.gateway_id for known in incident.findings if known.gateway_id is not None}
+    if incident.scope == "zone":
+        return finding.scope != "gateway" and finding.zone_id in incident.zone_ids
+    return False
+
+
+def _is_simultaneous(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
+    """Tell whether two zones of one network show one fault: a break in one lets the pressure of its neighbours fall."""
+    if incident.scope == "flood" or incident.network_id is None or incident.network_id != finding.network_id:
+        return False
+    if own.cause != other.cause and own.cause not in other.explains and other.cause not in own.explains:
+        return False
+    within_s = max(own.spread_s, other.spread_s) if own.cause == other.cause else min(own.spread_s, other.spread_s)
+    apart_s = min(abs(finding.since_s - incident.since_s), abs(finding.at_s - incident.opened_s))
+    return apart_s <= within_s
+
+
+def _is_second_fault(incident: Incident, *, finding: Finding) -> bool:
+    """Tell whether a leak that was known for long has a burst beside it now, for which people must go at once."""
+    return finding.kind == "pipe_burst" and incident.kind == "slow_leak" and finding.at_s > incident.opened_s + GROWTH_S
+
+
+def _widened(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
+    """Give the incident the scope that its findings have now."""
+    if incident.scope == "flood" or finding.outlet == "watch":
+        return incident
+    meters = len(incident.meter_ids)
+    if rule_of(incident.kind).cause == "silence":
+        if finding.scope == "gateway" or _are_many(meters, of=sizes.of_gateway.get(incident.gateway_id or 0, meters)):
+            incident = replace(incident, scope="gateway", kind="concentrator_lost", zone_id=None, meter_id=None)
+        gateways = {known.gateway_id for known in incident.findings}
+        if len(gateways) > 1 and _are_many(meters, of=sizes.of_service.get(incident.service, meters)):
+            incident = replace(incident, scope="network", kind="storm", zone_id=None, gateway_id=None, meter_id=None)
+        return incident
+    if incident.scope == "meter" and finding.scope == "zone":
+        return replace(incident, scope="zone", zone_id=finding.zone_id, meter_id=None)
+    if incident.scope == "meter" and meters >= ZONE_WIDE_FROM:
+        return replace(incident, scope="zone", meter_id=None)
+    return incident
+
+
+def _are_many(meters: int, *, of: int) -> bool:
+    return meters >= ZONE_WIDE_FROM and meters * STORM_SHARE >= of
