@@ -65,6 +65,13 @@ class Block:
         return int(self.columns.read_at_us.min()), int(self.columns.read_at_us.max())
 
 
+NOTHING = Block.of_nothing()
+
+
+def _no_source(number: int) -> tuple[str, bytes]:
+    raise AssertionError(f"there is no late reading {number}")
+
+
 @dataclass(slots=True)
 class Window:
     """Commits of one utility that are settled together.
@@ -117,16 +124,30 @@ class Prepared:
     limits: Limits
     messages: Messages
     acks: Acks
-    fresh: Block
-    fresh_packed: bytes
-    late: Block
-    late_packed: bytes
-    late_source: Callable[[int], tuple[str, bytes]]
-    others: Sorted
-    staged: bool  # some of `others` may be stored already
-    marks: Marks  # of the messages that were read together
-    mark_origins: list[int]  # where those stood in the batch
     timing: Timing
+    others: Sorted
+    staged: bool = True  # some of `others` may be stored already
+    fresh: Block = NOTHING
+    fresh_packed: bytes = b""
+    late: Block = NOTHING
+    late_packed: bytes = b""
+    late_source: Callable[[int], tuple[str, bytes]] = _no_source
+    marks: Marks = field(default_factory=Marks)  # of the messages that were read together
+    mark_origins: list[int] = field(default_factory=list[int])  # where those stood in the batch
+
+    def only(self, batch: Sorted) -> "Prepared":
+        """Give the same messages with all that is to be written of them in `batch`."""
+        return Prepared(
+            self.book,
+            self.window,
+            self.part,
+            self.now,
+            self.limits,
+            self.messages,
+            self.acks,
+            self.timing,
+            others=batch,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +159,9 @@ class Stray:
     acks: Acks
     now: datetime
     timing: Timing
+
+
+Ready = Prepared | Stray
 
 
 class Windows:

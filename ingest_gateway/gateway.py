@@ -1,7 +1,6 @@
 """The gateway process: readings in, commands out, and a watch on its own threads."""
 
 import gc
-import queue
 import sys
 import threading
 import time
@@ -11,7 +10,6 @@ from typing import Any
 import structlog
 
 from ingest_gateway import probes
-from ingest_gateway.batches import Windows
 from ingest_gateway.books import Books
 from ingest_gateway.commands import ReleaseGuard
 from ingest_gateway.dispatch import Dispatcher
@@ -20,9 +18,10 @@ from ingest_gateway.mqtt.buffer import Buffer
 from ingest_gateway.mqtt.connection import Connection
 from ingest_gateway.mqtt.link import BrokerAddress, LinkOptions
 from ingest_gateway.own_connection import OwnConnection
-from ingest_gateway.preparer import Preparer, Ready
+from ingest_gateway.preparer import Preparer
 from ingest_gateway.settings import GatewaySettings
 from ingest_gateway.settler import Settler
+from ingest_gateway.shared import Shared
 from ingest_gateway.writer import Writer
 from kernel.clock import Clock, UtilityClock, wall_now
 from kernel.database import Pool, open_pool
@@ -34,7 +33,6 @@ log = structlog.get_logger()
 WATCH_S = 0.25
 BEAT_S = 1.0
 JOIN_S = 10.0
-READY_BATCHES = 1  # beside the one being written and the one being prepared
 # A thread that comes back from the database or the socket is to be let in soon, or they wait for one that computes.
 SWITCH_INTERVAL_S = 0.0005
 # A batch makes ten thousand lists that are all gone with it: looked through at every 700th, as Python does by itself,
@@ -108,7 +106,19 @@ class Gateway:
         self._connection = _line(address, client_id=client_id, settings=settings, buffer=self._buffer, stop=stop)
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
         self._own = [OwnConnection(database_url, process=name) for name in ("gateway writer", "gateway settler")]
-        self._preparer, self._writer, self._settler = self._intake(worker=client_id)
+        shared = Shared(
+            pool=pool,
+            clock=clock,
+            books=self._books,
+            monitor=self._monitor,
+            settings=settings,
+            worker=client_id,
+            stop=stop,
+        )
+        writing, settling = self._own
+        self._preparer = Preparer(shared, buffer=self._buffer)
+        self._writer = Writer(shared, connection=writing)
+        self._settler = Settler(shared, connection=settling, line=self._connection)
         self._dispatcher = Dispatcher(
             pool=pool,
             clock=clock,
@@ -127,46 +137,6 @@ class Gateway:
             "commands": (self._dispatcher.run, None),
             "health": (self._beat_until_stop, None),
         }
-
-    def _intake(self, *, worker: str) -> tuple[Preparer, Writer, Settler]:
-        """Make the three that hand readings on: prepared, written, settled."""
-        windows, ready = Windows(), queue.Queue[Ready](maxsize=READY_BATCHES)
-        may_begin = threading.Event()
-        preparer = Preparer(
-            pool=self._pool,
-            clock=self._clock,
-            buffer=self._buffer,
-            books=self._books,
-            windows=windows,
-            ready=ready,
-            may_begin=may_begin,
-            monitor=self._monitor,
-            settings=self._settings,
-            stop=self._stop,
-        )
-        writer = Writer(
-            connection=self._own[0],
-            ready=ready,
-            doubt=preparer.doubt,
-            windows=windows,
-            monitor=self._monitor,
-            settings=self._settings,
-            worker=worker,
-            stop=self._stop,
-        )
-        settler = Settler(
-            connection=self._own[1],
-            line=self._connection,
-            books=self._books,
-            windows=windows,
-            may_begin=may_begin,
-            clock=self._clock,
-            monitor=self._monitor,
-            settings=self._settings,
-            worker=worker,
-            stop=self._stop,
-        )
-        return preparer, writer, settler
 
     @property
     def totals(self) -> Totals:

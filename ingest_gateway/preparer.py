@@ -1,40 +1,36 @@
 """The thread that takes messages from the buffer and gets them ready to be written."""
 
 import queue
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
-from ingest_gateway.batches import Acks, Block, Messages, Prepared, Stray, Timing, Window, Windows
-from ingest_gateway.books import Books
+from ingest_gateway.batches import Acks, Messages, Prepared, Ready, Stray, Timing, Window
 from ingest_gateway.domain import decoders
-from ingest_gateway.domain.marks import Marks
 from ingest_gateway.domain.meters import MeterBook, Speaker
 from ingest_gateway.domain.registers import KnownRegisters, Newest
-from ingest_gateway.domain.sorting import Refusal, Sorted
+from ingest_gateway.domain.sorting import Sorted
 from ingest_gateway.domain.validation import Limits
 from ingest_gateway.domain.wire import instant_us
-from ingest_gateway.monitor import Monitor
 from ingest_gateway.mqtt.buffer import Acknowledger, Buffer, Delivery
-from ingest_gateway.preparing import Incoming, Reader, Setting, collect, no_source, prepare
-from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.preparing import Incoming, Reader, Setting, collect, prepare, refused
+from ingest_gateway.shared import Shared
 from ingest_gateway.store import latest, readings
-from ingest_gateway.trouble import is_away
-from kernel.clock import Clock
-from kernel.database import Pool, Scope, transaction
+from ingest_gateway.trouble import GivenUp, until_done
+from kernel.database import Scope, transaction
 
 log = structlog.get_logger()
 
 POLL_S = 0.25
-RETRY_S = 0.5
 MAX_ROUTES = 500_000
 UNKNOWN = ("unknown_sender", "unknown_meter", "not_this_sender")  # reasons that the registry may know better by now
 
-Ready = Prepared | Stray
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +53,26 @@ class Group:
 class Preparer:
     """Runs in one thread; what it remembers it can read again from the database."""
 
-    def __init__(
-        self,
-        *,
-        pool: Pool,
-        clock: Clock,
-        buffer: Buffer,
-        books: Books,
-        windows: Windows,
-        ready: "queue.Queue[Ready]",
-        may_begin: threading.Event,
-        monitor: Monitor,
-        settings: GatewaySettings,
-        stop: threading.Event,
-    ) -> None:
-        self._pool = pool
-        self._clock = clock
+    def __init__(self, shared: Shared, *, buffer: Buffer) -> None:
+        self._shared = shared
         self._buffer = buffer
-        self._books = books
-        self._windows = windows
-        self._ready = ready
-        self._may_begin = may_begin
-        self._monitor = monitor
-        self._settings = settings
-        self._stop = stop
+        settings = shared.settings
         self._reader = Reader(bridges=settings.bridges, max_bytes=settings.max_message_bytes)
         self._routes: dict[bytes, Route] = {}
         self._routed_by: object = None
         self._known: dict[int, tuple[MeterBook, KnownRegisters]] = {}
         self._doubted_s = time.monotonic()
-        self._doubts = False
-
-    def doubt(self) -> None:
-        """Have what is remembered compared with what is stored: something was not as it seemed. Any thread may."""
-        self._doubts = True
 
     def run(self) -> None:
         """Prepare batches until `stop`; what is then in the buffer stays un-acknowledged and comes again."""
-        while not self._stop.is_set():
-            if not self._may_begin.wait(POLL_S):
+        shared = self._shared
+        while not shared.stop.is_set():
+            if not shared.may_begin.wait(POLL_S):
                 continue
             batch = self._buffer.take(
-                max_messages=self._settings.batch_messages,
-                max_bytes=self._settings.batch_bytes,
-                linger_s=self._settings.batch_age_s,
+                max_messages=shared.settings.batch_messages,
+                max_bytes=shared.settings.batch_bytes,
+                linger_s=shared.settings.batch_age_s,
                 timeout_s=POLL_S,
             )
             if batch:
@@ -108,36 +80,35 @@ class Preparer:
 
     def _prepare_until_done(self, batch: list[Delivery]) -> None:
         """Prepare a batch, again while the database is away; give it up when its connection to the broker is gone."""
-        while not self._stop.is_set():
-            try:
-                groups = self._group(batch)
-                break
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                if not self._wait_for_database(error, batch):
-                    return
-        else:
+        try:
+            for group in self._until_done(lambda: self._group(batch), batch):
+                if not self._is_prepared(group, batch):
+                    self._prepare_each(group, batch)
+        except GivenUp:
             return
-        for group in groups:
-            prepare_group = self._prepare_group
-            while not self._stop.is_set():
-                try:
-                    prepare_group(group)
-                    break
-                except Exception as error:
-                    if not is_away(error):
-                        log.exception("intake.not_prepared", messages=len(group.incoming.messages))
-                        prepare_group = self._prepare_each
-                    elif not self._wait_for_database(error, batch):
-                        return
 
-    def _wait_for_database(self, error: Exception, batch: Sequence[Delivery]) -> bool:
-        """Wait a moment; False if the batch will come again, as its connection is gone."""
-        self._monitor.database_failed(error)
-        log.warning("intake.database_away", error=str(error)[:300])
-        self._stop.wait(RETRY_S)
-        return any(delivery.link.is_up for delivery in batch)
+    def _until_done(self, work: Callable[[], Done], batch: Sequence[Delivery]) -> Done:
+        return until_done(
+            lambda _: work(),
+            is_wanted=lambda: any(delivery.link.is_up for delivery in batch),
+            failed=self._shared.monitor.database_failed,
+            stop=self._shared.stop,
+        )
+
+    def _is_prepared(self, group: Group, batch: Sequence[Delivery]) -> bool:
+        """Prepare messages; False, and logged, where one of them stands in the way.
+
+        :raises GivenUp: if they will come again
+        """
+        try:
+            self._until_done(partial(self._prepare_group, group), batch)
+        except GivenUp:
+            raise
+        except Exception:
+            topics = group.incoming.messages.topics
+            log.exception("intake.not_prepared", messages=len(topics), topic=topics[0][:200])
+            return False
+        return True
 
     def _group(self, batch: list[Delivery]) -> list[Group]:
         """Sort the messages of a batch by the utility they name."""
@@ -162,7 +133,7 @@ class Preparer:
 
     def _routes_of(self, topics: list[bytes]) -> tuple[Mapping[str, MeterBook], list[Route]]:
         """Tell of each topic who speaks; slots are places in the very books that are given with them."""
-        books = self._books.now()
+        books = self._shared.books.now()
         if books is not self._routed_by or len(self._routes) > MAX_ROUTES:
             self._routes, self._routed_by = {}, books
         known = self._routes
@@ -170,7 +141,7 @@ class Preparer:
 
     def _route(self, topic: bytes, books: Mapping[str, MeterBook]) -> Route:
         text = topic.decode(errors="replace")
-        code = decoders.utility_of_topic(text, bridges=self._settings.bridges)
+        code = decoders.utility_of_topic(text, bridges=self._shared.settings.bridges)
         book = _book(books, code)
         speaker = None
         if book is not None and decoders.is_suiden_json(text):
@@ -179,33 +150,35 @@ class Preparer:
         return route
 
     def _prepare_group(self, group: Group) -> None:
-        if group.book is None and group.code is not None and self._books.read_again():
+        if group.book is None and group.code is not None and self._shared.books.read_again():
             group = self._routed_again(group)
         book, incoming = group.book, group.incoming
         if book is None:
-            stray = Stray(group.code, incoming.messages, incoming.acks, self._clock.now(), incoming.timing)
+            stray = Stray(group.code, incoming.messages, incoming.acks, self._shared.clock.now(), incoming.timing)
             self._hand_over(stray)
             return
         prepared = self._prepare(book, incoming)
-        if _names_unknown(prepared.others) and self._books.read_again():
+        if _names_unknown(prepared.others) and self._shared.books.read_again():
             # What was fresh is late now, as it counts as known: it is stored all the same.
-            self._windows.end(prepared.window)
+            self._shared.windows.end(prepared.window)
             again = self._routed_again(group)
             prepared = self._prepare(again.book or book, again.incoming if again.book else incoming)
         self._hand_over(prepared)
 
     def _prepare(self, book: MeterBook, incoming: Incoming) -> Prepared:
-        collected = collect(incoming, max_bytes=self._settings.max_message_bytes)
-        now = self._clock.now()
+        collected = collect(incoming, max_bytes=self._shared.settings.max_message_bytes)
+        now = self._shared.clock.now()
         known = self._known_of(book)
-        limits = Limits.at(instant_us(now), rate=self._clock.rate(), max_age_days=self._settings.max_age_days)
+        limits = Limits.at(
+            instant_us(now), rate=self._shared.clock.rate(), max_age_days=self._shared.settings.max_age_days
+        )
         window, part = self._begin(book, now=now)
         try:
             setting = Setting(book, known, limits, window, part, now)
             return prepare(incoming, collected=collected, setting=setting, reader=self._reader)
         except BaseException:
-            self._windows.end(window)
-            self._doubts = True
+            self._shared.windows.end(window)
+            self._shared.doubts.set()
             raise
 
     def _routed_again(self, group: Group) -> Group:
@@ -215,16 +188,16 @@ class Preparer:
         return Group(group.code, _book(books, group.code), incoming)
 
     def _hand_over(self, ready: Ready) -> None:
-        while not self._stop.is_set():
+        while not self._shared.stop.is_set():
             try:
-                self._ready.put(ready, timeout=POLL_S)
+                self._shared.ready.put(ready, timeout=POLL_S)
                 return
             except queue.Full:
                 continue
         if isinstance(ready, Prepared):
-            self._windows.end(ready.window)
+            self._shared.windows.end(ready.window)
 
-    def _prepare_each(self, group: Group) -> None:
+    def _prepare_each(self, group: Group, batch: Sequence[Delivery]) -> None:
         """Prepare the messages of a batch that cannot be prepared, each by itself: none may keep the others out."""
         incoming = group.incoming
         places = zip(incoming.messages.topics, incoming.messages.payloads, incoming.speakers, strict=True)
@@ -234,62 +207,27 @@ class Preparer:
             acks = incoming.acks if number == last else Acks([])
             timing = incoming.timing if number == last else Timing([(incoming.timing.oldest_s, 0)])
             one = Incoming(Messages([topic], [payload]), [speaker], acks, incoming.is_redelivered, timing)
-            try:
-                self._prepare_group(Group(group.code, group.book, one))
-            except Exception as failed:
-                if is_away(failed):
-                    raise
-                log.exception("intake.message_not_prepared", topic=topic[:200])
-                self._put_aside(group.book, one)
+            if not self._is_prepared(Group(group.code, group.book, one), batch):
+                self._until_done(partial(self._put_aside, group.book, one), batch)
 
     def _put_aside(self, book: MeterBook | None, one: Incoming) -> None:
         """Refuse a message that cannot be prepared, so that it does not come back for ever."""
         assert book is not None, "what names no utility of ours is not prepared"
-        now = self._clock.now()
+        now = self._shared.clock.now()
         window, part = self._begin(book, now=now)
-        sorted_out = Sorted(received=1)
-        sorted_out.refusals.append(
-            Refusal(
-                book.utility_id,
-                one.messages.topic(0),
-                one.messages.payloads[0],
-                "malformed",
-                "it could not be read; the gateway's log says why",
-            )
-        )
-        nothing = Block.of_nothing()
-        self._hand_over(
-            Prepared(
-                book=book,
-                window=window,
-                part=part,
-                now=now,
-                limits=Limits.at(instant_us(now), rate=1.0),
-                messages=one.messages,
-                acks=one.acks,
-                fresh=nothing,
-                fresh_packed=b"",
-                late=nothing,
-                late_packed=b"",
-                late_source=no_source,
-                others=sorted_out,
-                staged=True,
-                marks=Marks(),
-                mark_origins=[],
-                timing=one.timing,
-            )
-        )
+        setting = Setting(book, self._known_of(book), Limits.at(instant_us(now), rate=1.0), window, part, now)
+        self._hand_over(refused(one, setting=setting, detail="it could not be read; the gateway's log says why"))
 
     def _begin(self, book: MeterBook, *, now: datetime) -> tuple[Window, int]:
         """Begin a commit in the open window of a utility, or in a new one."""
         while True:
-            window = self._windows.current(book.utility_id)
+            window = self._shared.windows.current(book.utility_id)
             if window is None:
                 scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
-                with transaction(self._pool, scope=scope) as conn:
+                with transaction(self._shared.pool, scope=scope) as conn:
                     ids = readings.next_batch_id(conn), readings.next_batch_id(conn)
                 window = Window(book.utility_id, book.code, *ids)
-            part = self._windows.begin(window)
+            part = self._shared.windows.begin(window)
             if part is not None:
                 return window, part
 
@@ -301,16 +239,16 @@ class Preparer:
         else:
             known = earlier[1] if earlier[0] is book else earlier[1].on(book.table)
         self._known[book.utility_id] = (book, known)
-        if self._doubts or time.monotonic() - self._doubted_s > self._settings.book_refresh_s:
-            self._doubts = False
+        if self._shared.doubts.is_set() or time.monotonic() - self._doubted_s > self._shared.settings.book_refresh_s:
+            self._shared.doubts.clear()
             self._doubted_s = time.monotonic()
             for _, one in self._known.values():
                 one.doubt()
         return known
 
     def _newest(self, utility_id: int, meter_ids: list[int]) -> dict[int, Newest]:
-        scope = Scope(utility_id=utility_id, actor="gateway", now=self._clock.now())
-        with transaction(self._pool, scope=scope) as conn:
+        scope = Scope(utility_id=utility_id, actor="gateway", now=self._shared.clock.now())
+        with transaction(self._shared.pool, scope=scope) as conn:
             return latest.newest(conn, utility_id=utility_id, meter_ids=meter_ids)
 
 

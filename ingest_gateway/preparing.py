@@ -198,6 +198,23 @@ def prepare(incoming: Incoming, *, collected: Collected, setting: Setting, reade
     )
 
 
+def refused(one: Incoming, *, setting: Setting, detail: str) -> Prepared:
+    """Refuse a message that nobody could read, with what may be told of it."""
+    message = one.messages
+    refusal = Refusal(setting.book.utility_id, message.topic(0), message.payloads[0], "malformed", detail)
+    return Prepared(
+        setting.book,
+        setting.window,
+        setting.part,
+        setting.now,
+        setting.limits,
+        message,
+        one.acks,
+        one.timing,
+        others=Sorted(received=1, refusals=[refusal]),
+    )
+
+
 def sort_one_by_one(
     messages: Messages, *, book: MeterBook, limits: Limits, baselines: Baselines, reader: Reader
 ) -> Sorted:
@@ -299,8 +316,3 @@ def _marks(collected: Collected) -> Marks:
     if 0 not in marks.numbers:
         return marks
     return marks.at([place for place, number in enumerate(marks.numbers) if number])
-
-
-def no_source(number: int) -> tuple[str, bytes]:
-    """Stand for the source of late readings in a batch that has none."""
-    raise AssertionError(f"there is no late reading {number}")

@@ -1,21 +1,18 @@
 """The thread that settles what was committed, and tells the senders what is durable."""
 
-import threading
 import time
 from datetime import timedelta
 
 import structlog
 
-from ingest_gateway.batches import Window, Windows
-from ingest_gateway.books import Books
+from ingest_gateway.batches import Window
 from ingest_gateway.domain.sequence import Ack, encode_ack
-from ingest_gateway.monitor import Monitor
 from ingest_gateway.mqtt.connection import Connection
 from ingest_gateway.operations.settling import WindowTorn, gathered_anew, left_behind, settle
 from ingest_gateway.own_connection import OwnConnection
-from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.shared import Shared
 from ingest_gateway.trouble import is_away
-from kernel.clock import Clock, wall_now
+from kernel.clock import wall_now
 from kernel.database import Scope, enter_scope
 
 log = structlog.get_logger()
@@ -32,74 +29,55 @@ LAST_WAIT_S = 2.0
 class Settler:
     """Runs in one thread, with a connection of its own."""
 
-    def __init__(
-        self,
-        *,
-        connection: OwnConnection,
-        line: Connection,
-        books: Books,
-        windows: Windows,
-        may_begin: threading.Event,
-        clock: Clock,
-        monitor: Monitor,
-        settings: GatewaySettings,
-        worker: str,
-        stop: threading.Event,
-    ) -> None:
-        """`may_begin` is set when what an earlier life left is settled."""
+    def __init__(self, shared: Shared, *, connection: OwnConnection, line: Connection) -> None:
+        self._shared = shared
         self._connection = connection
         self._line = line
-        self._books = books
-        self._windows = windows
-        self._may_begin = may_begin
-        self._clock = clock
-        self._monitor = monitor
-        self._settings = settings
-        self._worker = worker
-        self._stop = stop
         self._waiting: list[tuple[Window, int]] = []  # with how often they were tried
         self._adopted_s = time.monotonic()
 
     def run(self) -> None:
         """Settle until `stop`, then once more."""
-        while not self._stop.is_set() and not self._may_begin.is_set():
-            if self._adopt(worker=self._worker):
-                self._may_begin.set()
+        while not self._shared.stop.is_set() and not self._shared.may_begin.is_set():
+            if self._adopt(worker=self._shared.worker):
+                self._shared.may_begin.set()
             else:
-                self._stop.wait(RETRY_S)
-        pause_s = self._settings.settle_s
-        while not self._stop.wait(pause_s):
-            if not self._waiting and not self._windows.wait(timeout_s=POLL_S):
+                self._shared.stop.wait(RETRY_S)
+        pause_s = self._shared.settings.settle_s
+        while not self._shared.stop.wait(pause_s):
+            if not self._waiting and not self._shared.windows.wait(timeout_s=POLL_S):
                 pause_s = 0.0
                 self._adopt_now_and_then()
                 continue
             began_s = time.monotonic()
             is_well = self._settle_all(wait_s=RETRY_S)
             took_s = time.monotonic() - began_s
-            pause_s = max(self._settings.settle_s, min(took_s * (1 / SHARE - 1), MAX_PAUSE_S)) if is_well else RETRY_S
+            pause_s = (
+                max(self._shared.settings.settle_s, min(took_s * (1 / SHARE - 1), MAX_PAUSE_S)) if is_well else RETRY_S
+            )
             self._adopt_now_and_then()
         self._settle_all(wait_s=LAST_WAIT_S)
         self._connection.close()
 
     def _settle_all(self, *, wait_s: float) -> bool:
         """Settle all windows whose commits have ended; False if something stood in the way."""
-        waiting = [*self._waiting, *((window, 0) for window in self._windows.close_all())]
+        waiting = [*self._waiting, *((window, 0) for window in self._shared.windows.close_all())]
         self._waiting = []
         is_well = True
         for window, attempts in waiting:
-            if not is_well or not self._windows.has_ended(window, timeout_s=wait_s):
+            if not is_well or not self._shared.windows.has_ended(window, timeout_s=wait_s):
                 self._waiting.append((window, attempts))
                 continue
             try:
                 self._settle(window)
-                self._monitor.settling(None)
+                self._shared.monitor.settling(None)
             except WindowTorn:
                 window.is_torn = True
                 self._waiting.append((window, attempts))
             except Exception as error:
                 is_well = False
                 if is_away(error):
-                    self._monitor.settling(error)
+                    self._shared.monitor.settling(error)
                     log.warning("settling.database_away", error=str(error)[:300])
                     self._waiting.append((window, attempts))
                 elif attempts + 1 < ATTEMPTS:
@@ -113,11 +91,11 @@ class Settler:
     def _settle(self, window: Window) -> None:
         if not window.commits:
             return
-        at = window.received_at or self._clock.now()
+        at = window.received_at or self._shared.clock.now()
         with self._connection.at_work() as conn:
             enter_scope(conn, scope=Scope(utility_id=window.utility_id, actor="gateway", now=at))
             gathered = gathered_anew(conn, window) if window.is_torn else [window]
-            acks = [settle(conn, one, worker=self._worker) for one in gathered]
+            acks = [settle(conn, one, worker=self._shared.worker) for one in gathered]
             conn.commit()
         for told in acks:
             self._tell(window.code, told or {})
@@ -128,7 +106,7 @@ class Settler:
         At quality 0: an ack tells the whole state, so the next one makes good a lost one, and none piles up for a
         sender that is away.
         """
-        book = self._books.of(code)
+        book = self._shared.books.of(code)
         if book is None or not acks:
             return
         names = book.sender_names
@@ -152,11 +130,14 @@ class Settler:
             with self._connection.at_work() as conn:
                 for window in left_behind(conn, worker=worker, committed_before=old):
                     log.info("settling.left_behind", batch_id=window.batch_id, readings=window.stored)
-                    settle(conn, window, worker=self._worker)
+                    settle(conn, window, worker=self._shared.worker)
                     conn.commit()
-            self._monitor.settling(None)
-        except Exception as error:  # noqa: BLE001 - it is told, and tried again
-            self._monitor.settling(error)
-            log.warning("settling.not_adopted", error=str(error)[:300])
-            return not is_away(error)
+            self._shared.monitor.settling(None)
+        except Exception as error:
+            self._shared.monitor.settling(error)
+            if not is_away(error):
+                log.exception("settling.not_adopted")  # it stays noted, and is tried again
+                return True
+            log.warning("settling.database_away", error=str(error)[:300])
+            return False
         return True

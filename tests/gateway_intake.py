@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import queue
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,8 @@ import psycopg
 from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
-from ingest_gateway.batches import Acks, Messages, Prepared, Timing, Window, Windows
-from ingest_gateway.books import read_books
+from ingest_gateway.batches import Acks, Messages, Prepared, Timing, Window
+from ingest_gateway.books import Books, read_books
 from ingest_gateway.domain import decoders
 from ingest_gateway.domain.registers import KnownRegisters, Newest
 from ingest_gateway.domain.sequence import Ack
@@ -28,9 +27,11 @@ from ingest_gateway.operations.settling import WindowTorn, gathered_anew, left_b
 from ingest_gateway.own_connection import OwnConnection
 from ingest_gateway.preparing import Incoming, Reader, Setting, collect, prepare, sort_one_by_one
 from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.shared import Shared
 from ingest_gateway.store import latest, readings
-from ingest_gateway.writer import Writer, _only
-from kernel.database import Scope, enter_scope, with_options
+from ingest_gateway.writer import Writer
+from kernel.clock import FixedClock
+from kernel.database import Pool, Scope, enter_scope, with_options
 from kernel.metrics import Metrics
 from tests import gateway_town as town
 
@@ -125,7 +126,7 @@ class Intake:
             baselines=latest.StoredBaselines(self.conn, utility_id=self.book.utility_id),
             reader=self.reader,
         )
-        return self.commit(_only(prepared, batch))
+        return self.commit(prepared.only(batch))
 
     def settle(self) -> dict[int, Ack]:
         """Settle what was committed; return what each sender is told."""
@@ -217,35 +218,34 @@ class Writing:
     """The gateway's writer, called by the test and not by its thread."""
 
     def __init__(self, url: str, *, wrap: Any = None) -> None:
-        self.doubts = 0
         self.monitor = Monitor(Metrics())
         self.stop = threading.Event()
         self.connection = Kept(url, wrap=wrap)
-        self._windows = Windows()
-        self._writer = Writer(
-            connection=self.connection,
-            ready=queue.Queue(),
-            doubt=self._doubt,
-            windows=self._windows,
+        self._shared = Shared(
+            pool=cast("Pool", None),
+            clock=FixedClock(town.START),
+            books=cast("Books", None),
             monitor=self.monitor,
             settings=GatewaySettings(),
             worker=WORKER,
             stop=self.stop,
         )
+        self._writer = Writer(self._shared, connection=self.connection)
 
     @property
     def totals(self) -> Totals:
         return self.monitor.totals
 
+    @property
+    def doubts(self) -> bool:
+        return self._shared.doubts.is_set()
+
     def write(self, prepared: Prepared) -> None:
         """Write a batch until it is done, by whatever way."""
-        self._windows.begin_another(prepared.window)
+        self._shared.windows.begin_another(prepared.window)
         prepared.window.parts -= 1  # it has its part already
         self._writer._write(prepared)
-        self._windows.end(prepared.window)
-
-    def _doubt(self) -> None:
-        self.doubts += 1
+        self._shared.windows.end(prepared.window)
 
 
 def acks_on(link: Acknowledger, *message_ids: int) -> Acks:

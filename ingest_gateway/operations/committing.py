@@ -7,7 +7,7 @@ import numpy as np
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.batches import NO_METERS, Block, Prepared, Stray
+from ingest_gateway.batches import NO_METERS, NOTHING, Block, Prepared, Stray
 from ingest_gateway.domain import marks
 from ingest_gateway.domain.columns import Integers, columns_of_rows
 from ingest_gateway.domain.marks import Marks
@@ -35,9 +35,6 @@ class Committed:
     others: Block
     marks: Marks
     falls: Mapping[int, Fall]
-
-
-NOTHING = Block.of_nothing()
 
 
 def commit(conn: Connection[TupleRow], prepared: Prepared, *, worker: str) -> Committed:

@@ -1,5 +1,6 @@
 """What follows from a commit follows once: at its settlement, after a crash, and where the answer was lost."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -245,7 +246,7 @@ class LosesAnswers:
 def test_a_commit_whose_answer_is_lost_is_found_out_and_counted_once(
     conn: Connection[TupleRow], gateway: Connection[TupleRow], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_gateway.writer.RETRY_S", 0.01)
+    monkeypatch.setattr("ingest_gateway.trouble.RETRY_S", 0.01)
     # One batch is all fresh, and goes in one trip; the other is not.
     for batches in ([[message(reading(-60, 5), seq=2)]], PARTS):
         wipe(conn)
@@ -262,7 +263,7 @@ def test_a_commit_whose_answer_is_lost_is_found_out_and_counted_once(
             writing.write(intake.prepare(batch, acks=acks_on(broker, number)))
             assert lost == [0]
         assert broker.acknowledged == list(range(1, len(batches) + 1))
-        assert writing.doubts == 0
+        assert not writing.doubts
         intake.settle()
         assert state(conn) == expected
         assert writing.totals.received == expected["counted"][0][0]
@@ -272,7 +273,7 @@ def test_a_commit_whose_answer_is_lost_is_found_out_and_counted_once(
 def test_a_line_that_is_cut_before_the_commit_leaves_nothing_and_the_batch_is_written_once(
     conn: Connection[TupleRow], gateway: Connection[TupleRow], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_gateway.writer.RETRY_S", 0.01)
+    monkeypatch.setattr("ingest_gateway.trouble.RETRY_S", 0.01)
     kills = [1]
     note = pending.add
 
@@ -295,7 +296,7 @@ def test_a_line_that_is_cut_before_the_commit_leaves_nothing_and_the_batch_is_wr
 def test_nothing_is_acknowledged_and_all_is_given_up_when_the_broker_went_away_before_the_database_came_back(
     conn: Connection[TupleRow], gateway: Connection[TupleRow], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_gateway.writer.RETRY_S", 0.01)
+    monkeypatch.setattr("ingest_gateway.trouble.RETRY_S", 0.01)
     intake, broker = Intake(gateway), Broker()
     broker.is_up = False
 
@@ -305,7 +306,7 @@ def test_nothing_is_acknowledged_and_all_is_given_up_when_the_broker_went_away_b
     monkeypatch.setattr("ingest_gateway.writer.commit", away)
     writing = Writing(database_url)
     writing.write(intake.prepare([message(reading(-60, 5))], acks=acks_on(broker, 7)))
-    assert (broker.acknowledged, writing.doubts, state(conn)["stored"]) == ([], 1, [])
+    assert (broker.acknowledged, writing.doubts, state(conn)["stored"]) == ([], True, [])
     writing.connection.close()
 
 
@@ -318,7 +319,7 @@ def test_what_others_stored_meanwhile_is_a_duplicate_and_what_was_remembered_is_
     writing = Writing(database_url)
     writing.write(prepared)
     intake.settle()
-    assert (broker.acknowledged, writing.doubts) == ([7], 1)
+    assert (broker.acknowledged, writing.doubts) == ([7], True)
     assert (writing.totals.stored, writing.totals.duplicates) == (1, 1)
     assert [row[2] for row in state(conn)["stored"]] == [5, 6]
     writing.connection.close()
@@ -345,12 +346,45 @@ def test_a_message_that_cannot_be_written_is_put_aside_and_keeps_no_other_out(
     writing = Writing(database_url)
     with capture_logs() as told:
         writing.write(prepared)
-    assert [one["event"] for one in told] == ["intake.batch_failed"] * 2 + ["intake.message_failed"]
+    assert [one["event"] for one in told] == ["intake.not_written"] * 3
     intake.settle()
     assert broker.acknowledged == [1, 2, 3]
     assert [row[2] for row in state(conn)["stored"]] == [5, 700]
     assert [(row[2], row[4]) for row in state(conn)["rejected"]] == [("malformed", 1)]
     assert (writing.totals.received, writing.totals.stored, writing.totals.rejected) == (3, 2, 1)
+    writing.connection.close()
+
+
+def test_a_message_that_can_be_neither_written_nor_kept_is_counted_by_its_hash_and_comes_no_more(
+    conn: Connection[TupleRow], gateway: Connection[TupleRow], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [message(reading(-60, 5)), message(reading(-30, 666))]
+    store_one, keep = committing.store_sorted, committing.rejects.keep
+
+    def one_by_one(inner: Connection[TupleRow], **more: Any) -> Any:
+        if any(row.register == 666 for row in more["batch"].rows.values()):
+            raise RuntimeError("no such number")
+        return store_one(inner, **more)
+
+    def picky(inner: Connection[TupleRow], *, refusals: Any, **more: Any) -> None:
+        if any(b"666" in refusal.payload for refusal in refusals):
+            raise RuntimeError("nor such a payload")
+        keep(inner, refusals=refusals, **more)
+
+    intake, broker = Intake(gateway), Broker()
+    prepared = intake.prepare(batch, acks=acks_on(broker, 1, 2))
+    monkeypatch.setattr(committing.readings, "copy_packed", None)
+    monkeypatch.setattr(committing, "store_sorted", one_by_one)
+    monkeypatch.setattr(committing.rejects, "keep", picky)
+    writing = Writing(database_url)
+    with capture_logs() as told:
+        writing.write(prepared)
+    intake.settle()
+    assert broker.acknowledged == [1, 2]
+    assert state(conn)["counted"] == [(2, 1, 0, 1)]
+    [(topic, payload, *_)] = state(conn)["rejected"]
+    assert (topic, bytes(payload).decode()) == ("unstorable", hashlib.sha256(batch[1].payload).hexdigest())
+    assert any(one.get("sha256") == bytes(payload).decode() for one in told)
     writing.connection.close()
 
 

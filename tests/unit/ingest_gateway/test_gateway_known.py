@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ingest_gateway import preparer
 from ingest_gateway.batches import Prepared, Window, Windows
+from ingest_gateway.books import Books as BooksOfTheGateway
 from ingest_gateway.domain import marks
 from ingest_gateway.domain.columns import ABSENT, Columns
 from ingest_gateway.domain.marks import Marks
@@ -24,7 +25,9 @@ from ingest_gateway.domain.validation import Baseline, Fall
 from ingest_gateway.monitor import Monitor
 from ingest_gateway.mqtt.buffer import Buffer, Delivery
 from ingest_gateway.settings import GatewaySettings
+from ingest_gateway.shared import Shared
 from kernel.clock import FixedClock
+from kernel.database import Pool
 from kernel.metrics import Metrics
 from tests import gateway_town as town
 from tests.gateway_intake import Broker, at, message
@@ -206,18 +209,18 @@ def prepared_by(books: Books, clock: Any, windows: Windows, monkeypatch: pytest.
     monkeypatch.setattr(preparer.readings, "next_batch_id", lambda _conn: next(batch_ids))
     monkeypatch.setattr(preparer.latest, "newest", lambda _conn, **_: {})
     buffer = Buffer(max_messages=9, max_bytes=9_999, max_age_s=9)
-    one = preparer.Preparer(
-        pool=None,  # type: ignore[arg-type]
+    shared = Shared(
+        pool=cast("Pool", None),
         clock=clock,
-        buffer=buffer,
-        books=books,  # type: ignore[arg-type]
-        windows=windows,
-        ready=ready,
-        may_begin=threading.Event(),
+        books=cast("BooksOfTheGateway", books),
         monitor=Monitor(Metrics()),
         settings=GatewaySettings(),
+        worker="gateway-test",
         stop=threading.Event(),
+        windows=windows,
+        ready=ready,
     )
+    one = preparer.Preparer(shared, buffer=buffer)
     for number in range(count):
         sent = message({"meter": "M-3", "at": at(number), "register": 5 + number})
         delivery = Delivery(Broker(), [1], [sent.topic.encode()], [sent.payload], 9, False, 0.0)
