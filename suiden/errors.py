@@ -10,6 +10,7 @@ from suiden.broker_access import AccessImpossible
 from suiden.certificates import CertificateImpossible
 from suiden.embedded.broker import BrokerUnusable
 from suiden.embedded.postgres import EmbeddedPostgresUnusable
+from suiden.evaluation.trouble import FoundTooEarly, SetUnreadable
 from suiden.mail_server import MailServerUnusable
 from suiden.secret_files import FolderOpen
 from suiden.settings import SettingMissing
@@ -29,12 +30,14 @@ EXPECTED = (
     EmbeddedPostgresUnusable,
     FailureUnknown,
     FolderOpen,
+    FoundTooEarly,
     MailServerUnusable,
     MigrationFailed,
     NotPossibleHere,
     ProcessFailed,
     SecretEmpty,
     SettingFileUnreadable,
+    SetUnreadable,
     SettingMissing,
     psycopg.OperationalError,
 )
