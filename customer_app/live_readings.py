@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import structlog
 
 from customer_app.live_viewer import ShownMeter, Viewer
@@ -87,10 +88,9 @@ class ReadingFeed:
             for reading in found:
                 try:
                     sent += self._send(utility_id, reading, new=new)
-                except Exception as error:  # noqa: BLE001  # one that cannot be written keeps none of the others back
-                    log.warning(
-                        "live.reading_unwritten", meter_id=reading.meter_id, error=f"{type(error).__name__}: {error}"
-                    )
+                except Exception:
+                    # One that cannot be written keeps none of the others back.
+                    log.exception("live.reading_unwritten", meter_id=reading.meter_id)
                 if sent >= SENT_AT_ONCE:
                     sent = 0
                     await asyncio.sleep(0)
@@ -114,11 +114,20 @@ class ReadingFeed:
         while True:
             await self._due.wait()
             self._due.clear()
-            pause_s = self._look_gap_s
-            try:
-                await self.look()
-            except Exception as error:  # noqa: BLE001  # the store is away: pages stay as they are, and we ask again
-                log.warning("live.readings_unread", error=f"{type(error).__name__}: {error}")
+            if await self._has_looked():
+                await asyncio.sleep(self._look_gap_s)
+            else:
                 self._due.set()
-                pause_s = RETRY_S
-            await asyncio.sleep(pause_s)
+                await asyncio.sleep(RETRY_S)
+
+    async def _has_looked(self) -> bool:
+        """Look; False where that failed: pages stay as they are, and we ask again."""
+        try:
+            await self.look()
+        except psycopg.Error as error:
+            log.warning("live.readings_unread", error=f"{type(error).__name__}: {error}")
+            return False
+        except Exception:
+            log.exception("live.readings_unread")
+            return False
+        return True

@@ -62,6 +62,11 @@ def at(minutes: float) -> str:
     return (town.START + timedelta(minutes=minutes)).isoformat()
 
 
+def reading(minutes: float, register: int | None, meter: str = "W-0001", **more: object) -> dict[str, object]:
+    """Give a reading as a concentrator sends it."""
+    return {"meter": meter, "at": at(minutes), "register": register, **more}
+
+
 class Broker:
     """A connection to the broker that keeps what was acknowledged on it."""
 

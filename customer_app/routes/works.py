@@ -1,8 +1,9 @@
 """Planned works for crews, operators and the office: what is to come, and how it goes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from fastapi import APIRouter, Form
 from starlette.responses import Response
@@ -101,45 +102,30 @@ def announce(
     return visit.go("/works", said="work-announced")
 
 
+def _to(step: str) -> Any:
+    return allowed("work.plan", action=f"work.{step}", object_kind="planned_work", object_from="planned_work_id")
+
+
 @router.post("/works/{planned_work_id}/start")
-def start(
-    planned_work_id: int,
-    visit: Annotated[
-        Visit, allowed("work.plan", action="work.start", object_kind="planned_work", object_from="planned_work_id")
-    ],
-) -> Response:
+def start(planned_work_id: int, visit: Annotated[Visit, _to("start")]) -> Response:
     """Note that a work has begun."""
-    registry_operations.start_work(
-        visit.conn, utility_id=visit.utility_id, planned_work_id=planned_work_id, at=visit.now
-    )
-    return visit.go("/works", said="work-changed")
+    return _change(visit, registry_operations.start_work, planned_work_id)
 
 
 @router.post("/works/{planned_work_id}/finish")
-def finish(
-    planned_work_id: int,
-    visit: Annotated[
-        Visit, allowed("work.plan", action="work.finish", object_kind="planned_work", object_from="planned_work_id")
-    ],
-) -> Response:
+def finish(planned_work_id: int, visit: Annotated[Visit, _to("finish")]) -> Response:
     """Note that a work is done, be it earlier or later than planned."""
-    registry_operations.finish_work(
-        visit.conn, utility_id=visit.utility_id, planned_work_id=planned_work_id, at=visit.now
-    )
-    return visit.go("/works", said="work-changed")
+    return _change(visit, registry_operations.finish_work, planned_work_id)
 
 
 @router.post("/works/{planned_work_id}/cancel")
-def cancel(
-    planned_work_id: int,
-    visit: Annotated[
-        Visit, allowed("work.plan", action="work.cancel", object_kind="planned_work", object_from="planned_work_id")
-    ],
-) -> Response:
+def cancel(planned_work_id: int, visit: Annotated[Visit, _to("cancel")]) -> Response:
     """Call a work off."""
-    registry_operations.cancel_work(
-        visit.conn, utility_id=visit.utility_id, planned_work_id=planned_work_id, at=visit.now
-    )
+    return _change(visit, registry_operations.cancel_work, planned_work_id)
+
+
+def _change(visit: Visit, change: Callable[..., None], planned_work_id: int) -> Response:
+    change(visit.conn, utility_id=visit.utility_id, planned_work_id=planned_work_id, at=visit.now)
     return visit.go("/works", said="work-changed")
 
 

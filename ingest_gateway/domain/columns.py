@@ -7,7 +7,7 @@ column of measures; a column that is None is absent in every reading.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,14 +125,15 @@ def _instants(instants: list[datetime | int]) -> Integers:
     kinds = set(map(type, instants))
     if kinds == {int}:
         try:
-            milliseconds = np.fromiter(instants, np.int64, size)  # pyright: ignore[reportArgumentType]
+            milliseconds = np.fromiter(cast("list[int]", instants), np.int64, size)
         except OverflowError:
             return _instants_one_by_one(instants)
         beyond = (milliseconds > MAX_EPOCH_MS) | (milliseconds < -MAX_EPOCH_MS)
         return np.where(beyond, BEYOND, np.where(beyond, 0, milliseconds) * 1000)
     if int not in kinds:
         # Exact to the microsecond in all years that a reading may be of: a double has 22 bits for the fraction there.
-        seconds = np.fromiter([instant.timestamp() for instant in instants], np.float64, size)  # type: ignore[union-attr]
+        times = cast("list[datetime]", instants)
+        seconds = np.fromiter([instant.timestamp() for instant in times], np.float64, size)
         return np.rint(seconds * 1e6).astype(np.int64)
     return _instants_one_by_one(instants)
 
@@ -151,7 +152,7 @@ def _integers(values: Sequence[int | None]) -> Integers | None:
     absent = values.count(None)
     if not absent:
         try:
-            column = np.fromiter(values, np.int64, len(values))  # pyright: ignore[reportArgumentType]
+            column = np.fromiter(cast("Sequence[int]", values), np.int64, len(values))
             return np.maximum(column, BEYOND)  # what was sent is never taken for absent
         except OverflowError:
             pass
@@ -166,7 +167,7 @@ def _integers(values: Sequence[int | None]) -> Integers | None:
 def _measures(values: Sequence[float | None]) -> Measures | None:
     absent = values.count(None)
     if not absent:
-        column = np.fromiter(values, np.float64, len(values))  # pyright: ignore[reportArgumentType]
+        column = np.fromiter(cast("Sequence[float]", values), np.float64, len(values))
     elif absent == len(values):
         return None
     else:

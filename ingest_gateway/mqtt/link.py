@@ -25,6 +25,7 @@ V5_ANSWER_S = 2.0  # a broker that speaks only 3.1.1 may close the line, refuse,
 LOOP_S = 0.5
 PLAIN_LOOP_S = 0.01
 GATHERED = 500  # messages that plain paho reads before they are handed on
+NO_TOPIC = b"not UTF-8"
 
 
 class BrokerAddressUnusable(ValueError):
@@ -247,7 +248,7 @@ class Link:
         """Gather what paho reads by itself, one by one, as long as more comes."""
         gathered = self._gathered
         gathered.message_ids.append(message.mid if message.qos else 0)
-        gathered.topics.append(message._topic)  # noqa: SLF001 - as bytes: it need not be UTF-8
+        gathered.topics.append(_topic_of(message))
         gathered.payloads.append(bytes(message.payload))
         gathered.payload_bytes += len(message.payload)
         gathered.is_redelivered |= message.dup
@@ -290,6 +291,14 @@ class Link:
         self._connected = False
         if not self.closed:
             log.info("mqtt.disconnected", reason=str(reason))
+
+
+def _topic_of(message: paho.MQTTMessage) -> bytes:
+    """Give a topic as bytes; paho shows none that is not UTF-8, and no decoder would know it."""
+    try:
+        return message.topic.encode()
+    except UnicodeDecodeError:
+        return NO_TOPIC
 
 
 def _leave_it_to_the_loop(_client: Any, _userdata: Any, _socket: Any) -> None:

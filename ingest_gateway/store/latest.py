@@ -4,13 +4,52 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow, class_row
 
 from ingest_gateway.domain.packing import HEADER, TRAILER
 from ingest_gateway.domain.registers import Newest
 from ingest_gateway.domain.validation import Baseline, Fall, Row
 from ingest_gateway.domain.wire import from_us
+
+# What is late leaves a newest reading where it is. What a reading does not say (register, battery) stays as it was said
+# last, and a fall stands until a register is said. `newest` gives one reading of each meter, in the columns' order.
+_MOVE_ON = sql.SQL(
+    """
+    INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
+                                   pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
+    {newest}
+    ON CONFLICT (utility_id, meter_id) DO UPDATE
+    SET read_at = excluded.read_at, received_at = excluded.received_at,
+        register = coalesce(excluded.register, l.register),
+        export_register = coalesce(excluded.export_register, l.export_register),
+        flow = excluded.flow, pressure_kpa = excluded.pressure_kpa, voltage_1_v = excluded.voltage_1_v,
+        voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
+        battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags,
+        fallen_at = CASE WHEN excluded.register IS NULL THEN l.fallen_at END,
+        fallen_register = CASE WHEN excluded.register IS NULL THEN l.fallen_register END,
+        fallen_readings = CASE WHEN excluded.register IS NULL THEN l.fallen_readings END
+    WHERE excluded.read_at > l.read_at
+    """
+)
+_OF_ROWS = sql.SQL(
+    """
+    SELECT %(utility_id)s, n.meter_id, n.read_at, %(received_at)s, n.register, n.export_register, n.flow,
+           n.pressure_kpa, n.voltage_1_v, n.voltage_2_v, n.voltage_3_v, n.battery_pct, n.flags
+    FROM unnest(%(meter_id)s::bigint[], %(read_at)s::timestamptz[], %(register)s::bigint[], %(export)s::bigint[],
+                %(flow)s::real[], %(pressure)s::real[], %(voltage_1)s::real[], %(voltage_2)s::real[],
+                %(voltage_3)s::real[], %(battery)s::smallint[], %(flags)s::integer[])
+         AS n (meter_id, read_at, register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v,
+               voltage_3_v, battery_pct, flags)
+    """
+)
+_STAGED = sql.SQL(
+    """
+    SELECT utility_id, meter_id, read_at, %(received_at)s, register, export_register, flow, pressure_kpa,
+           voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags
+    FROM latest_stage ORDER BY meter_id  -- one order of locks for every worker
+    """
+)
 
 
 def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetime, rows: Iterable[Row]) -> None:
@@ -25,28 +64,7 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     ordered = sorted(newest.values())  # one order of locks for every writer
     columns = list(zip(*ordered, strict=True))
     conn.execute(
-        """
-        INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
-                                       pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
-        SELECT %(utility_id)s, n.meter_id, n.read_at, %(received_at)s, n.register, n.export_register, n.flow,
-               n.pressure_kpa, n.voltage_1_v, n.voltage_2_v, n.voltage_3_v, n.battery_pct, n.flags
-        FROM unnest(%(meter_id)s::bigint[], %(read_at)s::timestamptz[], %(register)s::bigint[], %(export)s::bigint[],
-                    %(flow)s::real[], %(pressure)s::real[], %(voltage_1)s::real[], %(voltage_2)s::real[],
-                    %(voltage_3)s::real[], %(battery)s::smallint[], %(flags)s::integer[])
-             AS n (meter_id, read_at, register, export_register, flow, pressure_kpa, voltage_1_v, voltage_2_v,
-                   voltage_3_v, battery_pct, flags)
-        ON CONFLICT (utility_id, meter_id) DO UPDATE
-        SET read_at = excluded.read_at, received_at = excluded.received_at,
-            register = coalesce(excluded.register, l.register),
-            export_register = coalesce(excluded.export_register, l.export_register),
-            flow = excluded.flow, pressure_kpa = excluded.pressure_kpa, voltage_1_v = excluded.voltage_1_v,
-            voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
-            battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags,
-            fallen_at = CASE WHEN excluded.register IS NULL THEN l.fallen_at END,
-            fallen_register = CASE WHEN excluded.register IS NULL THEN l.fallen_register END,
-            fallen_readings = CASE WHEN excluded.register IS NULL THEN l.fallen_readings END
-        WHERE excluded.read_at > l.read_at
-        """,
+        _MOVE_ON.format(newest=_OF_ROWS),
         {
             "utility_id": utility_id,
             "received_at": received_at,
@@ -65,38 +83,13 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     )
 
 
-_STAGED = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS latest_stage (LIKE reading) ON COMMIT DELETE ROWS
-    """
-
-
 def advance_packed(conn: Connection[TupleRow], *, packed: bytes, received_at: datetime) -> None:
     """Move newest readings forward, given one packed reading of each meter; what is late leaves them where they are."""
-    conn.execute(_STAGED)
+    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS latest_stage (LIKE reading) ON COMMIT DELETE ROWS")
     conn.execute("DELETE FROM latest_stage")  # of an earlier settlement in this transaction
     with conn.cursor() as cursor, cursor.copy("COPY latest_stage FROM STDIN (FORMAT BINARY)") as stream:
         stream.write(HEADER + packed + TRAILER)
-    conn.execute(
-        """
-        INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
-                                       pressure_kpa, voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags)
-        SELECT utility_id, meter_id, read_at, %(received_at)s, register, export_register, flow, pressure_kpa,
-               voltage_1_v, voltage_2_v, voltage_3_v, battery_pct, flags
-        FROM latest_stage ORDER BY meter_id  -- one order of locks for every worker
-        ON CONFLICT (utility_id, meter_id) DO UPDATE
-        SET read_at = excluded.read_at, received_at = excluded.received_at,
-            register = coalesce(excluded.register, l.register),
-            export_register = coalesce(excluded.export_register, l.export_register),
-            flow = excluded.flow, pressure_kpa = excluded.pressure_kpa, voltage_1_v = excluded.voltage_1_v,
-            voltage_2_v = excluded.voltage_2_v, voltage_3_v = excluded.voltage_3_v,
-            battery_pct = coalesce(excluded.battery_pct, l.battery_pct), flags = excluded.flags,
-            fallen_at = CASE WHEN excluded.register IS NULL THEN l.fallen_at END,
-            fallen_register = CASE WHEN excluded.register IS NULL THEN l.fallen_register END,
-            fallen_readings = CASE WHEN excluded.register IS NULL THEN l.fallen_readings END
-        WHERE excluded.read_at > l.read_at
-        """,
-        {"received_at": received_at},
-    )
+    conn.execute(_MOVE_ON.format(newest=_STAGED), {"received_at": received_at})
 
 
 def note_falls(conn: Connection[TupleRow], *, utility_id: int, falls: Mapping[int, Fall]) -> None:
@@ -139,19 +132,11 @@ def newest(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[i
 
 def baselines(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Sequence[int]) -> dict[int, Baseline]:
     """Give the newest stored register of each meter that has one."""
-    rows = conn.execute(
-        """
-        SELECT meter_id, (extract(epoch FROM read_at) * 1000000)::bigint, register,
-               (extract(epoch FROM fallen_at) * 1000000)::bigint, fallen_register, fallen_readings
-        FROM meter_latest
-        WHERE utility_id = %(utility_id)s AND meter_id = ANY(%(meter_ids)s) AND register IS NOT NULL
-        ORDER BY meter_id
-        """,
-        {"utility_id": utility_id, "meter_ids": list(meter_ids)},
-    ).fetchall()
+    found = newest(conn, utility_id=utility_id, meter_ids=meter_ids)
     return {
-        meter_id: Baseline(read_at_us, register, None if fall[0] is None else Fall(*fall))
-        for meter_id, read_at_us, register, *fall in rows
+        meter_id: Baseline(one.read_at_us, one.register, one.fall)
+        for meter_id, one in found.items()
+        if one.register is not None
     }
 
 

@@ -56,16 +56,39 @@ def store_through_stage(
     conn: Connection[TupleRow], *, utility_id: int, batch_id: int, rows: Iterable[Row]
 ) -> tuple[set[Key], set[Key]]:
     """Store those that are new; return them, and those whose instant is stored with other values."""
-    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (LIKE reading) ON COMMIT DELETE ROWS")
-    with conn.cursor() as cursor, cursor.copy("COPY reading_stage FROM STDIN (FORMAT BINARY)") as stream:
-        stream.write(pack(rows, utility_id=utility_id, batch_id=batch_id))
+    _stage(conn, pack(rows, utility_id=utility_id, batch_id=batch_id))
     stored = conn.execute(
         """
         INSERT INTO reading SELECT * FROM reading_stage ORDER BY meter_id, read_at ON CONFLICT DO NOTHING
         RETURNING meter_id, (extract(epoch FROM read_at) * 1000000)::bigint
         """
     ).fetchall()
-    conflicts = conn.execute(
+    return {(row[0], row[1]) for row in stored}, _conflicts(conn)
+
+
+def store_late(conn: Connection[TupleRow], *, packed: bytes) -> tuple[int, set[Key]]:
+    """Store packed readings of which some may be stored already.
+
+    Returns how many were new, and those whose instant is stored with other values.
+    """
+    _stage(conn, HEADER + packed + TRAILER)
+    stored = conn.execute(
+        "INSERT INTO reading SELECT * FROM reading_stage ORDER BY meter_id, read_at ON CONFLICT DO NOTHING"
+    ).rowcount
+    return stored, _conflicts(conn)
+
+
+def _stage(conn: Connection[TupleRow], stream: bytes) -> None:
+    """Copy readings to where they are compared with what is stored, in place of those that were there."""
+    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (LIKE reading) ON COMMIT DELETE ROWS")
+    conn.execute("DELETE FROM reading_stage")
+    with conn.cursor() as cursor, cursor.copy("COPY reading_stage FROM STDIN (FORMAT BINARY)") as into:
+        into.write(stream)
+
+
+def _conflicts(conn: Connection[TupleRow]) -> set[Key]:
+    """Give those on the stage whose instant is stored with other values."""
+    rows = conn.execute(
         """
         SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint
         FROM reading_stage s JOIN reading r USING (utility_id, meter_id, read_at)
@@ -77,34 +100,7 @@ def store_through_stage(
         ORDER BY s.meter_id, s.read_at
         """
     ).fetchall()
-    return {(row[0], row[1]) for row in stored}, {(row[0], row[1]) for row in conflicts}
-
-
-def store_late(conn: Connection[TupleRow], *, packed: bytes) -> tuple[int, set[Key]]:
-    """Store packed readings of which some may be stored already.
-
-    Returns how many were new, and those whose instant is stored with other values.
-    """
-    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS late_stage (LIKE reading) ON COMMIT DELETE ROWS")
-    conn.execute("DELETE FROM late_stage")
-    with conn.cursor() as cursor, cursor.copy("COPY late_stage FROM STDIN (FORMAT BINARY)") as stream:
-        stream.write(HEADER + packed + TRAILER)
-    stored = conn.execute(
-        "INSERT INTO reading SELECT * FROM late_stage ORDER BY meter_id, read_at ON CONFLICT DO NOTHING"
-    ).rowcount
-    conflicts = conn.execute(
-        """
-        SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint
-        FROM late_stage s JOIN reading r USING (utility_id, meter_id, read_at)
-        WHERE (r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v, r.voltage_2_v, r.voltage_3_v,
-               r.battery_pct, r.flags)
-              IS DISTINCT FROM
-              (s.register, s.export_register, s.flow, s.pressure_kpa, s.voltage_1_v, s.voltage_2_v, s.voltage_3_v,
-               s.battery_pct, s.flags)
-        ORDER BY s.meter_id, s.read_at
-        """
-    ).fetchall()
-    return stored, {(row[0], row[1]) for row in conflicts}
+    return {(row[0], row[1]) for row in rows}
 
 
 def store_one(conn: Connection[TupleRow], *, utility_id: int, batch_id: int, row: Row) -> bool:

@@ -69,16 +69,16 @@ def empty_intake(rig: Rig) -> None:
         store.empty_intake(conn)
 
 
-def found(rig: Rig, *, meters: int, rate: float = 1.0) -> int:
+def found(rig: Rig, *, meters: int) -> int:
     """Found the utility with water meters W0000000 …; each may speak for itself, and C00000 … for a hundred each.
 
-    The clock stands still at `NOW`; give `clock.resume` for a load that lives. Returns the utility's id.
+    The clock stands still at `NOW`. Returns the utility's id.
     """
     with psycopg.connect(rig.database_url) as conn:
         utility_id = registry.found_utility(
             conn, code=UTILITY, name="Bench", time_zone="Asia/Tokyo", currency="JPY", locale="en", settings={}
         )
-        clock.set_time(conn, utility_now=NOW, rate=rate, running=False)
+        clock.set_time(conn, utility_now=NOW, rate=1.0, running=False)
         registry.load_book(conn, utility_id=utility_id, book=_book(meters))
         analyze(conn)
     return utility_id

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import paho.mqtt.client as paho
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest_gateway.mqtt import client as frame_client
+from ingest_gateway.mqtt import link
 from ingest_gateway.mqtt.frames import (
     ACKNOWLEDGEMENTS,
     Frames,
@@ -164,3 +166,8 @@ def test_frames_are_not_read_where_a_part_of_paho_is_missing(part: str, monkeypa
 
     monkeypatch.setattr(frame_client.paho, "Client", lambda *_: Without())
     assert not frame_client.can_read_frames()
+
+
+def test_plain_paho_gives_a_topic_as_it_came_and_one_for_all_that_are_no_text() -> None:
+    assert link._topic_of(paho.MQTTMessage(topic="Zähler/up".encode())) == "Zähler/up".encode()
+    assert link._topic_of(paho.MQTTMessage(topic=b"\xff/up")) == link.NO_TOPIC
