@@ -41,7 +41,7 @@ def rollup_handlers() -> Mapping[str, Handler]:
     return {BATCH_STORED: _mark_due, INSTALLATION_CHANGED: _mark_installation_due}
 
 
-def checker_handlers(*, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
+def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
     """Consumer `checker`: look for anomalies in each batch. Meters and supply are read anew every `refresh_s`."""
     running: dict[int, Running] = {}
 
@@ -55,6 +55,7 @@ def checker_handlers(*, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
             position=event.position,
             running=known,
             refresh_s=refresh_s,
+            rate=clock.rate(),
         )
 
     return {BATCH_STORED: check}

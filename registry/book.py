@@ -8,6 +8,8 @@ ZoneKind = Literal["district", "dma", "feeder", "transformer"]
 PartyKind = Literal["person", "firm"]
 Service = Literal["water", "electricity"]
 Supply = Literal["on", "off", "trickle", "unknown"]
+PointRole = Literal["customer", "zone_inlet"]  # an inlet measures what flows into its zone
+Segment = Literal["residential", "apartment_block", "commercial", "bulk"]
 PartyRole = Literal["user", "payer", "owner", "manager"]
 ChannelKind = Literal["phone", "sms", "email", "post", "web"]
 PaymentMethod = Literal["slip", "card", "debit", "transfer", "cash"]
@@ -82,6 +84,9 @@ class PointRow:
     longitude: float | None = None
     supply: Supply = "on"
     supply_since: datetime | None = None
+    role: PointRole = "customer"
+    segment: Segment = "residential"
+    may_export: bool = False
 
 
 @dataclass(frozen=True, slots=True)

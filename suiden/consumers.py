@@ -30,11 +30,11 @@ class Consumer:
     handlers: Mapping[str, events.Handler]
 
 
-def all_consumers() -> list[Consumer]:
+def all_consumers(*, clock: Clock) -> list[Consumer]:
     """List the consumers of events, each with its own offset."""
     return [
         Consumer("rollup", ingest_consumers.rollup_handlers()),
-        Consumer("checker", ingest_consumers.checker_handlers()),
+        Consumer("checker", ingest_consumers.checker_handlers(clock=clock)),
         Consumer("tracker", maintenance_consumers.handlers()),
         Consumer("money", rating_consumers.handlers()),
     ]
@@ -47,7 +47,8 @@ def run(*, database_url: str, stop: threading.Event) -> None:
     """
     pool = open_pool(database_url, role="suiden_worker", process="checker", max_size=8)
     clock = UtilityClock(pool)
-    wake = {consumer.name: threading.Event() for consumer in all_consumers()}
+    consumers = all_consumers(clock=clock)
+    wake = {consumer.name: threading.Event() for consumer in consumers}
     published = threading.Event()
     threads = Threads(stop=stop)
     threads.start(
@@ -56,7 +57,7 @@ def run(*, database_url: str, stop: threading.Event) -> None:
     )
     threads.start("relay", lambda: _relay(pool=pool, published=published, wake=wake, stop=stop))
     threads.start("rollups", lambda: ingest_consumers.keep_rollups(pool, clock=clock, stop=stop))
-    for consumer in all_consumers():
+    for consumer in consumers:
         threads.start(
             consumer.name,
             lambda consumer=consumer: _consume(

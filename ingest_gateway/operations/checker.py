@@ -1,37 +1,46 @@
-"""Checking a committed batch of intake: what begins and ends becomes anomalies and events."""
+"""Checking committed batches of intake: what begins and ends becomes anomalies and events."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.domain.checker import Checker, Readings
-from ingest_gateway.domain.detectors import detectors
-from ingest_gateway.domain.detectors.base import EPOCH, Finding, Fleet
+from ingest_gateway.domain.checking.arrivals import Arrivals
+from ingest_gateway.domain.checking.checker import Checker
+from ingest_gateway.domain.checking.findings import Finding, instant
+from ingest_gateway.domain.checking.lane import Patience
+from ingest_gateway.domain.checking.quiet import QuietSpan
+from ingest_gateway.domain.detectors.catalog import detectors_for
+from ingest_gateway.operations.checker_fleet import ENDLESS_S, Fleet, read_fleet
 from ingest_gateway.store import anomalies, checker_state
-from ingest_gateway.store.stored_batches import StoredBatch, batch, readings_of_batch
+from ingest_gateway.store.anomalies import Anomaly
+from ingest_gateway.store.arrivals import between, column, of_batch, seconds
+from ingest_gateway.store.stored_batches import batch
 from kernel import events
-from registry import queries as registry
-from registry.queries import KnownMeter
 
-BASE_PER_UNIT = {"m3": 1000.0, "gal": 3.785411784, "ft3": 28.316846592, "kWh": 1000.0}  # litres or Wh
-RAISES_NOTHING_AFTER = timedelta(hours=48)  # a reading that came later than this after it was made
-US = timedelta(microseconds=1)
+SAVE_S = 20.0  # wall time between two savings of what the checker knows
+LEARNT_FROM = timedelta(days=35)  # of the past, by a checker that knows nothing yet
+LEARNT_FROM_READINGS = 4_000_000  # at most about so many
+PATIENCE_OF_FAST_CLOCK_S = 2.0  # wall time that a reading may take from the meter to here, where time runs fast
+FORGOTTEN_AFTER_S = 3 * 86_400  # what was quiet so long ago is looked at by no tick any more
 
 
 @dataclass(slots=True)
 class Running:
-    """The checker of one utility as a process keeps it between batches; `position` ties it to what is saved."""
+    """The checker of one utility as a process keeps it between batches; `position` ties it to what was fed."""
 
     checker: Checker
-    meters: Sequence[KnownMeter]
+    fleet: Fleet
+    patience: Patience
+    past_quiet: frozenset[QuietSpan]
     position: int
-    refreshed_s: float  # by the machine's monotonic clock
+    saved_s: float  # by the machine's monotonic clock
+    refreshed_s: float
 
 
 def check_batch(
@@ -42,200 +51,201 @@ def check_batch(
     position: int,
     running: Running | None,
     refresh_s: float,
+    rate: float = 1.0,
 ) -> Running:
-    """Check one batch and save what the checker then knows; give what to hand in with the next batch.
+    """Check one batch; give what to hand in with the next. A batch at or before the last position is left out.
 
-    `running` may be None, or out of date: then the saved state is read. A batch at or before the saved position is left
-    out. If this raises, throw `running` away: it may be ahead of what is saved.
+    `running` may be None, or out of date: then the saved state is read, and fed what it has missed. `rate` is how fast
+    utility time runs. If this raises, throw `running` away: it may be ahead of what was committed.
 
     :raises BatchUnknown: if there is no such batch
     """
     stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
-    saved = checker_state.position(conn, utility_id=utility_id)
-    if running is None or running.position != saved:
-        running = _load(conn, utility_id=utility_id, position=saved, at=stored.received_at)
+    done = checker_state.position(conn, utility_id=utility_id)
+    if running is None or running.position != done:
+        running = _load(conn, utility_id=utility_id, position=done, at=stored.received_at, rate=rate)
     elif time.monotonic() - running.refreshed_s >= refresh_s:
-        _refresh(conn, utility_id=utility_id, running=running, at=stored.received_at)
-    if position <= saved or stored.source == "history":
+        _refresh(conn, utility_id=utility_id, running=running, at=stored.received_at, rate=rate)
+    if position <= done or stored.source == "history":
         return running
-    removed = _end_removed(conn, utility_id=utility_id, running=running, at=stored.received_at)
-    readings = _arrays(readings_of_batch(conn, utility_id=utility_id, stored=stored), stored=stored)
-    findings = running.checker.feed(readings)
-    if any(finding.opened for finding in findings):
-        findings = _allowed(conn, utility_id=utility_id, running=running, findings=findings, at=stored.received_at)
-    for finding in findings:
-        _record(conn, utility_id=utility_id, running=running, finding=finding, found_at=stored.received_at)
-    blocks = running.checker.dump(meter_ids=[*stored.meter_ids, *removed])
-    checker_state.save(conn, utility_id=utility_id, blocks=blocks, position=position, at=stored.received_at)
+    _feed(conn, utility_id=utility_id, running=running, batch_id=batch_id)
+    checker_state.add_fed(conn, utility_id=utility_id, position=position, batch_id=batch_id)
     running.position = position
+    if time.monotonic() - running.saved_s >= SAVE_S:
+        _save(conn, utility_id=utility_id, running=running, at=stored.received_at)
     return running
 
 
-def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: datetime) -> Running:
-    meters = registry.known_meters(conn, utility_id=utility_id)
-    watched = _watched(conn, utility_id=utility_id, meters=meters, at=at)
-    made = detectors(checker_state.parameters(conn, utility_id=utility_id, at=at))
-    checker = Checker(detectors=made, fleet=_fleet(meters), watched=watched)
-    for block in checker_state.load(conn, utility_id=utility_id):
-        checker.load(block)
-    return Running(checker, meters, position, time.monotonic())
+def patience_at(rate: float) -> Patience:
+    """Tell how long a slot is waited for where utility time runs `rate` times as fast as the wall's."""
+    extra_s = int(max(rate - 1.0, 0.0) * PATIENCE_OF_FAST_CLOCK_S)
+    standard = Patience()
+    return Patience(early_s=standard.early_s + extra_s, settled_s=standard.settled_s + extra_s)
 
 
-def _refresh(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
-    running.meters = registry.known_meters(conn, utility_id=utility_id)
-    watched = _watched(conn, utility_id=utility_id, meters=running.meters, at=at)
-    running.checker.refleet(_fleet(running.meters), watched=watched)
-    running.checker.detectors = detectors(checker_state.parameters(conn, utility_id=utility_id, at=at))
+def arrivals_of(rows: NDArray[np.void], *, meter_ids: NDArray[np.int64]) -> Arrivals:
+    """Lay stored readings out as the checker of these meters (by id) takes them; those of other meters are left out."""
+    meter_id = column(rows, "meter_id", np.int64)
+    row = np.minimum(np.searchsorted(meter_ids, meter_id), max(len(meter_ids) - 1, 0))
+    known = meter_ids[row] == meter_id if len(meter_ids) else np.zeros(len(rows), dtype=np.bool_)
+    rows, row = rows[known], row[known]
+    return Arrivals(
+        row=row.astype(np.int64),
+        at_s=seconds(rows, "read_at"),
+        received_s=seconds(rows, "received_at"),
+        register=column(rows, "register", np.int64),
+        export_register=column(rows, "export_register", np.int64),
+        flow=column(rows, "flow", np.float32),
+        pressure_kpa=column(rows, "pressure_kpa", np.float32),
+        v1=column(rows, "v1", np.float32),
+        v2=column(rows, "v2", np.float32),
+        v3=column(rows, "v3", np.float32),
+        battery_pct=column(rows, "battery_pct", np.int8),
+        flags=column(rows, "flags", np.int32),
+    )
+
+
+def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: datetime, rate: float) -> Running:
+    fleet, patience = read_fleet(conn, utility_id=utility_id, at=at), patience_at(rate)
+    now_s = time.monotonic()
+    running = Running(_made(fleet, patience), fleet, patience, frozenset(), position, now_s, now_s)
+    saved = checker_state.saved(conn, utility_id=utility_id)
+    if saved:
+        running.checker.restore(saved)
+    else:
+        _learn(conn, utility_id=utility_id, running=running, until=at)
+        _save(conn, utility_id=utility_id, running=running, at=at)
+    for _, batch_id in checker_state.fed_since(conn, utility_id=utility_id):
+        _feed(conn, utility_id=utility_id, running=running, batch_id=batch_id)
+    return running
+
+
+def _refresh(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime, rate: float) -> None:
+    """Make the checker anew where meters, planned work or parameters are others than before."""
+    fleet = read_fleet(conn, utility_id=utility_id, at=at)
+    patience = patience_at(rate) if rate else running.patience  # a clock that stands still says nothing of its speed
     running.refreshed_s = time.monotonic()
+    if (fleet, patience) == (running.fleet, running.patience):
+        return
+    now_s = int(at.timestamp())
+    over = {replace(one, until_s=min(one.until_s, now_s)) for one in running.fleet.quiet - fleet.quiet}
+    kept = {one for one in running.past_quiet | over if one.until_s > now_s - FORGOTTEN_AFTER_S}
+    checker = _made(fleet, patience, past_quiet=kept)
+    checker.restore(running.checker.saved())
+    _end_removed(conn, utility_id=utility_id, fleet=fleet, at=at)
+    running.checker, running.fleet, running.patience = checker, fleet, patience
+    running.past_quiet = frozenset(kept)
 
 
-def _fleet(meters: Sequence[KnownMeter]) -> Fleet:
-    scaled = [BASE_PER_UNIT[meter.unit] * 10.0**meter.scale for meter in meters]
-    return Fleet(
-        meter_id=np.array([meter.meter_id for meter in meters], dtype=np.int64),
-        water=np.array([meter.kind == "water" for meter in meters], dtype=np.bool_),
-        ring=np.array([10**meter.digits for meter in meters], dtype=np.int64),
-        base_per_unit=np.array(scaled, dtype=np.float64),
-        interval_us=np.array([meter.interval_s * 1_000_000 for meter in meters], dtype=np.int64),
-        nominal_v=np.array([meter.nominal_v for meter in meters], dtype=np.float64),
-    )
+def _made(fleet: Fleet, patience: Patience, *, past_quiet: Iterable[QuietSpan] = ()) -> Checker:
+    quiet = sorted({*fleet.quiet, *past_quiet}, key=lambda one: (one.scope, one.place_id, one.from_s))
+    return Checker(fleet.columns(), detectors_for=detectors_for(fleet.settings), quiet=quiet, patience=patience)
 
 
-def _watched(
-    conn: Connection[TupleRow], *, utility_id: int, meters: Sequence[KnownMeter], at: datetime
-) -> NDArray[np.bool_]:
-    """Tell which meters hang at a point whose supply is on and where no planned work is under way."""
-    point_ids = [meter.point_id for meter in meters if meter.point_id is not None]
-    points = registry.points(conn, utility_id=utility_id, point_ids=point_ids)
-    under_way = [
-        work
-        for work in registry.planned_works(conn, utility_id=utility_id, at=at)
-        if work.cancelled_at is None
-        and (work.started_at or work.planned_from) <= at
-        # Work that began goes on until it is said to be finished, whatever was planned.
-        and at < (work.finished_at or (datetime.max.replace(tzinfo=UTC) if work.started_at else work.planned_to))
-    ]
-    zones = {work.zone_id for work in under_way if work.point_id is None}
-    at_work = {work.point_id for work in under_way}
-    around = _zones_around(conn, utility_id=utility_id) if zones else {}
-    on = {
-        point.point_id
-        for point in points
-        if point.supply == "on"
-        and point.point_id not in at_work
-        and not zones & (around.get(point.zone_id, set()) | around.get(point.district_id, set()))
-    }
-    return np.array([meter.point_id in on for meter in meters], dtype=np.bool_)
+def _learn(conn: Connection[TupleRow], *, utility_id: int, running: Running, until: datetime) -> None:
+    """Feed what the store has of the past to a checker that knows nothing. What it finds and is over stays untold."""
+    per_day = sum(86_400 / one.interval_s for one in running.fleet.meters)
+    days = min(LEARNT_FROM, timedelta(days=LEARNT_FROM_READINGS / max(per_day, 1.0)))
+    open_: dict[tuple[str, str, int], Finding] = {}
+    for rows in between(conn, utility_id=utility_id, first=until - days, end=until):
+        for finding in running.checker.take(arrivals_of(rows, meter_ids=running.checker.meters.meter_id)):
+            key = (finding.kind, finding.scope, finding.place_id)
+            if finding.opened:
+                open_[key] = finding
+            else:
+                open_.pop(key, None)
+    _record(conn, utility_id=utility_id, running=running, findings=list(open_.values()), at=until)
 
 
-def _zones_around(conn: Connection[TupleRow], *, utility_id: int) -> dict[int, set[int]]:
-    """Give for each zone itself and all zones that it lies in."""
-    parent = {zone.zone_id: zone.parent_zone_id for zone in registry.zones(conn, utility_id=utility_id)}
-    around: dict[int, set[int]] = {}
-    for zone_id in parent:
-        chain: set[int] = set()
-        step: int | None = zone_id
-        while step is not None and step not in chain:
-            chain.add(step)
-            step = parent[step]
-        around[zone_id] = chain
-    return around
+def _feed(conn: Connection[TupleRow], *, utility_id: int, running: Running, batch_id: int) -> None:
+    stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
+    rows = of_batch(conn, utility_id=utility_id, stored=stored)
+    arrived = arrivals_of(rows, meter_ids=running.checker.meters.meter_id)
+    # Of several workers one may commit a moment earlier what it received later.
+    clock_s = max(int(stored.received_at.timestamp()), running.checker.clock_s or 0)
+    in_order = replace(arrived, received_s=np.full(len(arrived), clock_s, dtype=np.int64))
+    findings = running.checker.take(in_order, clock_s=clock_s)
+    if findings:
+        _record(conn, utility_id=utility_id, running=running, findings=findings, at=stored.received_at)
 
 
-def _arrays(rows: Sequence[TupleRow], *, stored: StoredBatch) -> Readings:
-    def floats(values: Sequence[float | None]) -> NDArray[np.float64]:
-        return np.array(values, dtype=np.float64)  # None becomes NaN
-
-    columns = list(zip(*rows, strict=True)) or [()] * 8
-    meter_id, read_at, register, flow, pressure, *volts = columns
-    oldest = stored.received_at - RAISES_NOTHING_AFTER
-    phases = np.array([floats(phase) for phase in volts], dtype=np.float64)
-    return Readings(
-        meter_id=np.array(meter_id, dtype=np.int64),
-        at_us=np.array([(at - EPOCH) // US for at in read_at], dtype=np.int64),
-        register=np.array([value or 0 for value in register], dtype=np.int64),
-        has_register=np.array([value is not None for value in register], dtype=np.bool_),
-        flow=floats(flow),
-        pressure_kpa=floats(pressure),
-        low_v=np.fmin.reduce(phases),
-        high_v=np.fmax.reduce(phases),
-        fresh=np.array([at >= oldest for at in read_at], dtype=np.bool_),
-    )
-
-
-def _end_removed(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> list[int]:
-    """End what is open at meters that hang nowhere any more: an exchange is how a stuck meter is cured."""
-    removed: list[int] = []
-    for name, rows in running.checker.open_rows().items():
-        for row in rows:
-            meter = running.meters[row]
-            if meter.point_id is not None:
-                continue
-            running.checker.states[name][row] = 0
-            removed.append(meter.meter_id)
-            ended = anomalies.end(
-                conn,
-                utility_id=utility_id,
-                meter_id=meter.meter_id,
-                kind=name,
-                ended_at=at,
-                evidence={"ended_by": "meter_removed"},
-            )
-            _publish(conn, utility_id=utility_id, topic="anomaly.closed", anomaly_id=ended, at=at)
-    return removed
-
-
-def _allowed(
-    conn: Connection[TupleRow], *, utility_id: int, running: Running, findings: Sequence[Finding], at: datetime
-) -> list[Finding]:
-    """Leave out what may not be raised by what is known at this moment, which is newer than the last refresh.
-
-    A valve that was told to close counts as closed before the meter has answered: its pressure falls first.
-    """
-    meters = [running.meters[finding.row] for finding in findings if finding.opened]
-    watched = _watched(conn, utility_id=utility_id, meters=meters, at=at)
-    allowed = {meter.meter_id for meter, on in zip(meters, watched, strict=True) if on}
-    allowed -= checker_state.closed_by_command(conn, utility_id=utility_id, meter_ids=allowed)
-    kept: list[Finding] = []
-    refused: set[tuple[int, str]] = set()
-    for finding in findings:
-        if finding.opened and running.meters[finding.row].meter_id not in allowed:
-            running.checker.forget(finding)
-            refused.add((finding.row, finding.kind))
-        elif finding.opened or (finding.row, finding.kind) not in refused:
-            kept.append(finding)
-    return kept
+def _save(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
+    parts = running.checker.saved()
+    checker_state.save(conn, utility_id=utility_id, parts=parts, position=running.position, at=at)
+    running.saved_s = time.monotonic()
 
 
 def _record(
-    conn: Connection[TupleRow], *, utility_id: int, running: Running, finding: Finding, found_at: datetime
+    conn: Connection[TupleRow], *, utility_id: int, running: Running, findings: Sequence[Finding], at: datetime
 ) -> None:
-    meter = running.meters[finding.row]
-    if finding.opened:
-        anomaly_id = anomalies.insert(
+    """Write what began and ended, and tell of it; what was written before a restart is left as it is."""
+    places = {one.meter_id: one for one in running.fleet.meters}
+    quiet_now = _quiet_now(conn, utility_id=utility_id, at=at) if any(one.opened for one in findings) else set()
+    for finding in findings:
+        if not finding.opened:
+            ended = _end(conn, utility_id=utility_id, finding=finding)
+            _publish(conn, utility_id=utility_id, topic="anomaly.closed", anomaly_id=ended, at=instant(finding.at_s))
+            continue
+        shown = [places[meter_id] for meter_id in finding.meter_ids if meter_id in places]
+        of_meter = places.get(finding.place_id) if finding.scope == "meter" else None
+        zone_id = of_meter.zone_id if of_meter else finding.place_id if finding.scope == "zone" else None
+        # Supply that was cut a moment ago falls before the next refresh is told of it.
+        if (finding.scope, finding.place_id) in quiet_now or ("zone", zone_id) in quiet_now:
+            continue
+        first = of_meter or (shown[0] if shown else None)
+        if first is None:
+            continue
+        opened = anomalies.insert(
             conn,
             utility_id=utility_id,
-            meter_id=meter.meter_id,
-            point_id=meter.point_id,
-            zone_id=meter.zone_id,
-            service=meter.kind,
-            kind=finding.kind,
-            detector=finding.detector,
-            started_at=finding.at,
-            found_at=found_at,
-            evidence=finding.evidence,
+            finding=finding,
+            point_id=of_meter.point_id if of_meter else None,
+            zone_id=zone_id,
+            service=first.kind,
+            setting_id=running.fleet.setting_id,
         )
-    else:
-        anomaly_id = anomalies.end(
-            conn,
-            utility_id=utility_id,
-            meter_id=meter.meter_id,
-            kind=finding.kind,
-            ended_at=finding.at,
-            evidence=finding.evidence,
-        )
-    topic = "anomaly.opened" if finding.opened else "anomaly.closed"
-    _publish(conn, utility_id=utility_id, topic=topic, anomaly_id=anomaly_id, at=found_at)
+        _publish(conn, utility_id=utility_id, topic="anomaly.opened", anomaly_id=opened, at=instant(finding.at_s))
+
+
+def _quiet_now(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> set[tuple[str, int | None]]:
+    now_s = int(at.timestamp())
+    spans = read_fleet(conn, utility_id=utility_id, at=at).quiet
+    return {(one.scope, one.place_id) for one in spans if one.from_s <= now_s <= one.until_s <= ENDLESS_S}
+
+
+def _end(conn: Connection[TupleRow], *, utility_id: int, finding: Finding) -> int | None:
+    return anomalies.end(
+        conn,
+        utility_id=utility_id,
+        scope=finding.scope,
+        place_id=finding.place_id,
+        kind=finding.kind,
+        ended_at=instant(finding.since_s),
+        known_at=instant(finding.at_s),
+        evidence=finding.evidence,
+    )
+
+
+def _end_removed(conn: Connection[TupleRow], *, utility_id: int, fleet: Fleet, at: datetime) -> None:
+    """End what is open at meters that hang nowhere any more: an exchange is how a stuck meter is cured."""
+    hanging = {one.meter_id for one in fleet.meters if one.point_id is not None}
+    for one in anomalies.open_ones(conn, utility_id=utility_id):
+        if one.meter_id is not None and one.meter_id not in hanging:
+            _end_one(conn, utility_id=utility_id, anomaly=one, at=at)
+
+
+def _end_one(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly, at: datetime) -> None:
+    ended = anomalies.end(
+        conn,
+        utility_id=utility_id,
+        scope=anomaly.scope,
+        place_id=anomaly.place_id,
+        kind=anomaly.kind,
+        ended_at=at,
+        known_at=at + timedelta(seconds=1),
+        evidence={"ended_by": "meter_removed"},
+    )
+    _publish(conn, utility_id=utility_id, topic="anomaly.closed", anomaly_id=ended, at=at)
 
 
 def _publish(conn: Connection[TupleRow], *, utility_id: int, topic: str, anomaly_id: int | None, at: datetime) -> None:

@@ -1,6 +1,6 @@
 """What the checker found: one row from its beginning to its end."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
+
+from ingest_gateway.domain.checking.findings import Finding, Kind, Outlet, Scope, instant
 
 
 class AnomalyUnknown(Exception):
@@ -19,12 +21,18 @@ class Anomaly:
     """`started_at` and `ended_at` by the readings, `found_at` by their arrival; `ended_at` None while it lasts."""
 
     anomaly_id: int
-    meter_id: int | None
+    scope: Scope
+    place_id: int  # the meter's, the zone's or the concentrator's id
+    meter_id: int | None  # of a meter's alone
     point_id: int | None
     zone_id: int | None
+    meter_ids: Sequence[int]  # that show it, the worst first
     service: str
-    kind: str
+    kind: Kind
+    outlet: Outlet
+    score: float
     detector: str
+    setting_id: int  # of the newest of the utility's own parameters then; 0: none
     started_at: datetime
     found_at: datetime
     ended_at: datetime | None
@@ -43,37 +51,40 @@ def insert(
     conn: Connection[TupleRow],
     *,
     utility_id: int,
-    meter_id: int,
+    finding: Finding,
     point_id: int | None,
     zone_id: int | None,
     service: str,
-    kind: str,
-    detector: str,
-    started_at: datetime,
-    found_at: datetime,
-    evidence: Mapping[str, Any],
+    setting_id: int,
 ) -> int | None:
-    """Write an open anomaly and return its id; None if the meter has an open one of the kind."""
+    """Write what began and return its id; None if it was written before, or the place has an open one of the kind."""
     row = conn.execute(
         """
-        INSERT INTO anomaly (utility_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at,
-            evidence)
-        VALUES (%(utility_id)s, %(meter_id)s, %(point_id)s, %(zone_id)s, %(service)s, %(kind)s, %(detector)s,
-            %(started_at)s, %(found_at)s, %(evidence)s)
-        ON CONFLICT (utility_id, meter_id, kind) WHERE ended_at IS NULL DO NOTHING
+        INSERT INTO anomaly (utility_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet,
+            score, detector, setting_id, started_at, found_at, evidence)
+        VALUES (%(utility_id)s, %(scope)s, %(place_id)s, %(meter_id)s, %(point_id)s, %(zone_id)s, %(meter_ids)s,
+            %(service)s, %(kind)s, %(outlet)s, %(score)s, %(detector)s, %(setting_id)s, %(started_at)s, %(found_at)s,
+            %(evidence)s)
+        ON CONFLICT DO NOTHING
         RETURNING anomaly_id
         """,
         {
             "utility_id": utility_id,
-            "meter_id": meter_id,
+            "scope": finding.scope,
+            "place_id": finding.place_id,
+            "meter_id": finding.place_id if finding.scope == "meter" else None,
             "point_id": point_id,
             "zone_id": zone_id,
+            "meter_ids": list(finding.meter_ids),
             "service": service,
-            "kind": kind,
-            "detector": detector,
-            "started_at": started_at,
-            "found_at": found_at,
-            "evidence": Jsonb(dict(evidence)),
+            "kind": finding.kind,
+            "outlet": finding.outlet,
+            "score": finding.score,
+            "detector": finding.detector,
+            "setting_id": setting_id,
+            "started_at": instant(finding.since_s),
+            "found_at": instant(finding.at_s),
+            "evidence": Jsonb(dict(finding.evidence)),
         },
     ).fetchone()
     return None if row is None else row[0]
@@ -83,23 +94,31 @@ def end(
     conn: Connection[TupleRow],
     *,
     utility_id: int,
-    meter_id: int,
+    scope: Scope,
+    place_id: int,
     kind: str,
     ended_at: datetime,
+    known_at: datetime,
     evidence: Mapping[str, Any],
 ) -> int | None:
-    """End the meter's open anomaly of the kind, add to its evidence and return its id; None if none is open."""
+    """End the place's open anomaly of the kind, if it was found before `known_at`, and add to its evidence.
+
+    Return its id; None if none is open.
+    """
     row = conn.execute(
         """
         UPDATE anomaly SET ended_at = greatest(%(ended_at)s, started_at), evidence = evidence || %(evidence)s
-        WHERE utility_id = %(utility_id)s AND meter_id = %(meter_id)s AND kind = %(kind)s AND ended_at IS NULL
+        WHERE utility_id = %(utility_id)s AND scope = %(scope)s AND place_id = %(place_id)s AND kind = %(kind)s
+            AND ended_at IS NULL AND found_at < %(known_at)s
         RETURNING anomaly_id
         """,
         {
             "utility_id": utility_id,
-            "meter_id": meter_id,
+            "scope": scope,
+            "place_id": place_id,
             "kind": kind,
             "ended_at": ended_at,
+            "known_at": known_at,
             "evidence": Jsonb(dict(evidence)),
         },
     ).fetchone()
@@ -111,8 +130,8 @@ def anomaly(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int) -> 
     with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
         found = cursor.execute(
             """
-            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
-                   evidence
+            SELECT anomaly_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet, score,
+                   detector, setting_id, started_at, found_at, ended_at, evidence
             FROM anomaly WHERE utility_id = %(utility_id)s AND anomaly_id = %(anomaly_id)s
             """,
             {"utility_id": utility_id, "anomaly_id": anomaly_id},
@@ -127,8 +146,8 @@ def open_ones(conn: Connection[TupleRow], *, utility_id: int) -> list[Anomaly]:
     with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
         return cursor.execute(
             """
-            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
-                   evidence
+            SELECT anomaly_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet, score,
+                   detector, setting_id, started_at, found_at, ended_at, evidence
             FROM anomaly WHERE utility_id = %(utility_id)s AND ended_at IS NULL
             ORDER BY found_at DESC, anomaly_id DESC
             """,
@@ -143,8 +162,8 @@ def of_points(
     with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
         return cursor.execute(
             """
-            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
-                   evidence
+            SELECT anomaly_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet, score,
+                   detector, setting_id, started_at, found_at, ended_at, evidence
             FROM anomaly
             WHERE utility_id = %(utility_id)s AND point_id = ANY (%(point_ids)s)
                 AND (ended_at IS NULL OR ended_at > %(since)s)
@@ -159,8 +178,8 @@ def by_ids(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids: Collecti
     with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
         return cursor.execute(
             """
-            SELECT anomaly_id, meter_id, point_id, zone_id, service, kind, detector, started_at, found_at, ended_at,
-                   evidence
+            SELECT anomaly_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet, score,
+                   detector, setting_id, started_at, found_at, ended_at, evidence
             FROM anomaly WHERE utility_id = %(utility_id)s AND anomaly_id = ANY (%(anomaly_ids)s)
             ORDER BY found_at, anomaly_id
             """,

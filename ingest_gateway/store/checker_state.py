@@ -1,61 +1,80 @@
-"""What the checker keeps between batches, and what it is told from outside."""
+"""What the checker keeps between processes, and which batches it was fed since."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 
+def saved(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, bytes]:
+    """Give the saved state in its parts; none before the first time."""
+    rows = conn.execute(
+        "SELECT part, state FROM checker_state WHERE utility_id = %(utility_id)s ORDER BY part",
+        {"utility_id": utility_id},
+    ).fetchall()
+    return dict(rows)
+
+
+def fed_since(conn: Connection[TupleRow], *, utility_id: int) -> list[tuple[int, int]]:
+    """List event and batch of what was fed since the state was saved, in the order in which it was fed."""
+    return conn.execute(
+        "SELECT position, batch_id FROM checker_fed WHERE utility_id = %(utility_id)s ORDER BY position",
+        {"utility_id": utility_id},
+    ).fetchall()
+
+
 def position(conn: Connection[TupleRow], *, utility_id: int) -> int:
-    """Tell the position of the last event that the saved state has seen; 0 before the first."""
+    """Tell the position of the last event whose batches were fed; 0 before the first."""
     row = conn.execute(
-        "SELECT coalesce(max(position), 0) FROM checker_state WHERE utility_id = %(utility_id)s",
+        """
+        SELECT greatest(
+            (SELECT coalesce(max(position), 0) FROM checker_state WHERE utility_id = %(utility_id)s),
+            (SELECT coalesce(max(position), 0) FROM checker_fed WHERE utility_id = %(utility_id)s)
+        )
+        """,
         {"utility_id": utility_id},
     ).fetchone()
-    assert row is not None, "an aggregate gives one row"
+    assert row is not None, "an expression gives one row"
     return row[0]
 
 
-def load(conn: Connection[TupleRow], *, utility_id: int) -> list[bytes]:
-    """Give the saved state of every block of meters."""
-    rows = conn.execute(
-        "SELECT state FROM checker_state WHERE utility_id = %(utility_id)s ORDER BY shard", {"utility_id": utility_id}
-    ).fetchall()
-    return [state for (state,) in rows]
+def add_fed(conn: Connection[TupleRow], *, utility_id: int, position: int, batch_id: int) -> None:
+    """Note a batch as fed."""
+    conn.execute(
+        """
+        INSERT INTO checker_fed (utility_id, position, batch_id)
+        VALUES (%(utility_id)s, %(position)s, %(batch_id)s)
+        """,
+        {"utility_id": utility_id, "position": position, "batch_id": batch_id},
+    )
 
 
 def save(
-    conn: Connection[TupleRow], *, utility_id: int, blocks: Mapping[int, bytes], position: int, at: datetime
+    conn: Connection[TupleRow], *, utility_id: int, parts: Mapping[str, bytes], position: int, at: datetime
 ) -> None:
-    """Keep the state of blocks of meters, as it is after the event at `position`."""
+    """Keep the state as it is after the event at `position`; what was fed until then is forgotten."""
     with conn.cursor() as cursor:
         cursor.executemany(
             """
-            INSERT INTO checker_state (utility_id, shard, position, state, saved_at)
-            VALUES (%(utility_id)s, %(shard)s, %(position)s, %(state)s, %(at)s)
-            ON CONFLICT (utility_id, shard) DO UPDATE
+            INSERT INTO checker_state (utility_id, part, position, state, saved_at)
+            VALUES (%(utility_id)s, %(part)s, %(position)s, %(state)s, %(at)s)
+            ON CONFLICT (utility_id, part) DO UPDATE
             SET position = excluded.position, state = excluded.state, saved_at = excluded.saved_at
             """,
             [
-                {"utility_id": utility_id, "shard": shard, "position": position, "state": state, "at": at}
-                for shard, state in blocks.items()
+                {"utility_id": utility_id, "part": part, "position": position, "state": state, "at": at}
+                for part, state in parts.items()
             ],
         )
-
-
-def parameters(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> dict[str, dict[str, Any]]:
-    """Give the parameters in force at `at` of the detectors that have some of the utility's own."""
-    rows = conn.execute(
-        """
-        SELECT DISTINCT ON (detector) detector, parameters FROM checker_parameter
-        WHERE utility_id = %(utility_id)s AND valid_from <= %(at)s
-        ORDER BY detector, valid_from DESC, version DESC
-        """,
-        {"utility_id": utility_id, "at": at},
-    ).fetchall()
-    return dict(rows)
+    conn.execute(
+        "DELETE FROM checker_state WHERE utility_id = %(utility_id)s AND part <> ALL (%(parts)s)",
+        {"utility_id": utility_id, "parts": list(parts)},
+    )
+    conn.execute(
+        "DELETE FROM checker_fed WHERE utility_id = %(utility_id)s AND position <= %(position)s",
+        {"utility_id": utility_id, "position": position},
+    )
 
 
 def closed_by_command(conn: Connection[TupleRow], *, utility_id: int, meter_ids: Collection[int]) -> set[int]:

@@ -77,6 +77,9 @@ CREATE TABLE point (
     point_number text NOT NULL,
     search_number text GENERATED ALWAYS AS (lower(translate(point_number, '-._ ', ''))) STORED,
     service text NOT NULL CHECK (service IN ('water', 'electricity')),
+    role text NOT NULL DEFAULT 'customer' CHECK (role IN ('customer', 'zone_inlet')),  -- an inlet measures what flows into its zone
+    segment text NOT NULL DEFAULT 'residential' CHECK (segment IN ('residential', 'apartment_block', 'commercial', 'bulk')),
+    may_export boolean NOT NULL DEFAULT false,  -- feeding in was agreed
     zone_id bigint NOT NULL,            -- where faults are grouped: a district metered area or a transformer
     district_id bigint NOT NULL,        -- where bills are run and routes are walked
     postcode text NOT NULL DEFAULT '',

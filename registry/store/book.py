@@ -148,13 +148,15 @@ def load_points(
         "point",
         (
             "utility_id", "point_id", "point_number", "service", "zone_id", "district_id", "postcode", "address",
-            "building", "search_address", "latitude", "longitude", "supply", "supply_since",
+            "building", "search_address", "latitude", "longitude", "supply", "supply_since", "role", "segment",
+            "may_export",
         ),
         (
             (
                 utility_id, points[r.point_number], r.point_number, r.service, zones[r.zone_code],
                 zones[r.district_code], r.postcode, r.address, r.building,
                 address_key(address=r.address, building=r.building), r.latitude, r.longitude, r.supply, r.supply_since,
+                r.role, r.segment, r.may_export,
             )
             for r in rows
         ),

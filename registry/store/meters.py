@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
-from registry.book import RegisterUnit, SenderKind, Service
+from registry.book import PointRole, RegisterUnit, Segment, SenderKind, Service
 from registry.domain.unknown import MeterUnknown
 from registry.store.rows import frozen_row
 
@@ -30,6 +30,11 @@ class KnownMeter:
     point_id: int | None
     zone_id: int | None
     sender_names: tuple[str, ...]
+    technology: str  # ultrasonic, electromagnetic, pulse, electronic, …
+    role: PointRole  # of the point; customer while it is in stock
+    segment: Segment
+    may_export: bool
+    concentrator_id: int | None  # the first active concentrator that may speak for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +75,16 @@ def known_meters(conn: Connection[TupleRow], *, utility_id: int) -> list[KnownMe
             """
             SELECT m.meter_id, m.serial, m.kind, m.unit, m.scale, m.digits, m.interval_s, m.phases, m.nominal_v,
                    m.has_pressure, m.has_actuator, i.point_id, p.zone_id,
-                   coalesce(s.names, '{}') AS sender_names
+                   coalesce(s.names, '{}') AS sender_names, m.technology, coalesce(p.role, 'customer') AS role,
+                   coalesce(p.segment, 'residential') AS segment, coalesce(p.may_export, false) AS may_export,
+                   s.concentrator_id
             FROM meter m
             LEFT JOIN installation i
                    ON i.utility_id = m.utility_id AND i.meter_id = m.meter_id AND upper_inf(i.valid)
             LEFT JOIN point p ON p.utility_id = i.utility_id AND p.point_id = i.point_id
             LEFT JOIN (
-                SELECT sm.meter_id, array_agg(s.name ORDER BY s.name) AS names
+                SELECT sm.meter_id, array_agg(s.name ORDER BY s.name) AS names,
+                       min(s.sender_id) FILTER (WHERE s.kind = 'concentrator') AS concentrator_id
                 FROM sender_meter sm
                 JOIN sender s ON s.utility_id = sm.utility_id AND s.sender_id = sm.sender_id
                 WHERE sm.utility_id = %(utility_id)s AND s.active

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 Kind = Literal[
@@ -43,3 +44,8 @@ class Finding:
     meter_ids: tuple[int, ...]  # that show it, the worst first
     detector: str  # name and version
     evidence: Mapping[str, Any]
+
+
+def instant(at_s: int) -> datetime:
+    """Turn seconds since 1970 into an instant."""
+    return datetime.fromtimestamp(at_s, tz=UTC)

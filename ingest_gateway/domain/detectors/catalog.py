@@ -1,6 +1,6 @@
 """All detectors of the checker, in the order in which they look at a slot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ingest_gateway.domain.checking.detector import Detector
 from ingest_gateway.domain.checking.parameters import Setting, made
@@ -9,14 +9,20 @@ from ingest_gateway.domain.checking.view import Cohort
 CATALOG: tuple[type[Detector], ...] = ()
 
 
-def detectors_for(settings: Sequence[Setting] = ()) -> Callable[[Cohort], Sequence[Detector]]:
-    """Give what makes the detectors of a cohort, with a utility's own settings.
+def detectors_for(
+    settings: Sequence[Setting] = (), *, only: Collection[str] | None = None
+) -> Callable[[Cohort], Sequence[Detector]]:
+    """Give what makes the detectors of a cohort, with a utility's own settings; all of them, or `only` those named.
 
     :raises ParameterRefused: by what is given, if a setting does not fit
     """
 
     def of(cohort: Cohort) -> Sequence[Detector]:
         service = int(cohort.meters.service[0])
-        return [made(one, cohort=cohort, settings=settings) for one in CATALOG if service in one.services]
+        return [
+            made(one, cohort=cohort, settings=settings)
+            for one in CATALOG
+            if service in one.services and (only is None or one.name in only)
+        ]
 
     return of

@@ -33,7 +33,7 @@ def test_an_unforeseen_error_ends_the_whole_process_and_its_heartbeat_says_which
         clock.set_time(conn, utility_now=NOW, rate=1.0, running=True)
         events.publish(conn, utility_id=1, topic="test", key="k", payload={}, occurred_at=NOW)
     made = [consumers.Consumer("good", {}), consumers.Consumer("bad", Untellable())]
-    monkeypatch.setattr(consumers, "all_consumers", lambda: made)
+    monkeypatch.setattr(consumers, "all_consumers", lambda **_: made)
     stop = threading.Event()
     patience = threading.Timer(PATIENCE_S, stop.set)
     patience.start()
