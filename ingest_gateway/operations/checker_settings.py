@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from ingest_gateway.domain.checking.checker import Checker
 from ingest_gateway.domain.checking.findings import Finding
 from ingest_gateway.domain.checking.parameters import ParameterRefused, Setting, check, parameters_of
-from ingest_gateway.domain.detectors.catalog import CATALOG, detectors_for
+from ingest_gateway.domain.detectors.catalog import by_name, detectors_for
 from ingest_gateway.operations.checker import arrivals_of, patience_at
 from ingest_gateway.operations.checker_fleet import Fleet, read_fleet, setting
 from ingest_gateway.store import checker_settings
@@ -90,11 +90,10 @@ def would_have_raised(
 
 def refuse_unfit(proposal: Proposal) -> None:
     """:raises ParameterRefused: if no detector has the parameter, or the value is out of its bounds"""
-    named = [one for one in CATALOG if one.name == proposal.detector]
-    if not named:
-        names = ", ".join(one.name for one in CATALOG)
-        raise ParameterRefused(f"there is no detector {proposal.detector!r}; there are {names}")
-    known = {one.name: one for one in parameters_of(named[0])}
+    detectors = by_name()
+    if proposal.detector not in detectors:
+        raise ParameterRefused(f"there is no detector {proposal.detector!r}; there are {', '.join(detectors)}")
+    known = {one.name: one for one in parameters_of(detectors[proposal.detector])}
     value = known[proposal.parameter].standard if proposal.parameter in known else 0.0
     check(Setting(proposal.detector, proposal.parameter, value if proposal.value is None else proposal.value), known)
 

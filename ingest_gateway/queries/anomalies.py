@@ -7,9 +7,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.store import anomalies as store
+from ingest_gateway.store import anomalies_together
 from ingest_gateway.store.anomalies import Anomaly, AnomalyUnknown
 
-__all__ = ["Anomaly", "AnomalyUnknown", "anomalies", "anomalies_of_points", "anomaly", "open_anomalies"]
+__all__ = ["Anomaly", "AnomalyUnknown", "anomalies", "anomalies_found_at", "anomalies_of_points", "anomaly", "open_anomalies"]
 
 
 def anomaly(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int) -> Anomaly:
@@ -32,3 +33,8 @@ def anomalies_of_points(
 ) -> list[Anomaly]:
     """List the points' anomalies that are open or ended after `since`, newest first."""
     return store.of_points(conn, utility_id=utility_id, point_ids=point_ids, since=since)
+
+
+def anomalies_found_at(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> list[Anomaly]:
+    """List the anomalies that could be known at that very instant, in the order in which they were written."""
+    return anomalies_together.found_at(conn, utility_id=utility_id, at=at)

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.checking.parameters import Parameter, parameters_of
-from ingest_gateway.domain.detectors.catalog import CATALOG
+from ingest_gateway.domain.detectors.catalog import by_name
 from ingest_gateway.store import checker_settings
 from ingest_gateway.store.checker_settings import SettingRow
 
@@ -33,7 +33,7 @@ def detector_facts() -> list[DetectorFacts]:
         DetectorFacts(
             one.name, one.version, one.kinds, inspect.getdoc(inspect.getmodule(one)) or "", parameters_of(one)
         )
-        for one in CATALOG
+        for one in by_name().values()
     ]
 
 

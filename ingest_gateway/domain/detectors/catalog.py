@@ -26,3 +26,8 @@ def detectors_for(
         ]
 
     return of
+
+
+def by_name() -> dict[str, type[Detector]]:
+    """Give the detectors by their names, in their order."""
+    return {one.name: one for one in CATALOG}
