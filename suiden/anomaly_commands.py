@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from suiden import anomaly_sets
+
 if TYPE_CHECKING:
     from suiden.evaluation.scorer import Labels
 
@@ -25,9 +27,7 @@ Details = Annotated[bool, typer.Option("--details", help="list what was missed a
 JsonFile = Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")]
 
 
-@commands.callback()
-def _group() -> None:
-    """Keep the group a group while it has one command only."""
+commands.command()(anomaly_sets.make)
 
 
 @commands.command()

@@ -1,0 +1,1 @@
+"""Labelled sets of readings with known faults, to measure a checker by."""
