@@ -18,11 +18,13 @@ OPEN_STATES = ("open", "taken", "started")
 HOURS_UNTIL = {"open": (2.0, 6.0), "taken": (1.0, 4.0), "started": (3.0, 9.0)}
 STEP_AFTER = {"open": "take", "taken": "start", "started": "finish"}
 NOTES = {
-    "pressure_low": "Main uncovered, clamp set on the break, pressure is back.",
-    "continuous_flow": "Leak found behind the meter, pipe joint renewed.",
+    "pipe_burst": "Main uncovered, clamp set on the break, pressure is back.",
+    "household_leak": "Leak found behind the meter, pipe joint renewed.",
+    "pressure_sag": "Main uncovered, clamp set on the break, pressure is back.",
+    "slow_leak": "Leak located by sound, main repaired.",
     "stuck_meter": "Register was blocked, cleaned and tested.",
-    "voltage_low": "Loose connection at the transformer tightened.",
-    "voltage_high": "Tap changer of the transformer set right.",
+    "voltage_sag": "Loose connection at the transformer tightened.",
+    "voltage_swell": "Tap changer of the transformer set right.",
 }
 
 

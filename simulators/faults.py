@@ -23,12 +23,14 @@ CHANCE_PER_HOUR: dict[FaultKind, float] = {
 }
 # Which faults a finished ticket ends, by what was found.
 REPAIRED_BY: dict[str, tuple[FaultKind, ...]] = {
-    "pressure_low": ("burst",),
-    "pressure_high": (),
-    "continuous_flow": ("leak",),
+    "pipe_burst": ("burst",),
+    "slow_leak": ("burst",),
+    "pressure_sag": ("burst",),
+    "valve_closure": ("burst",),
+    "household_leak": ("leak",),
     "stuck_meter": ("stuck",),
-    "voltage_low": ("sag",),
-    "voltage_high": ("swell",),
+    "voltage_sag": ("sag",),
+    "voltage_swell": ("swell",),
 }
 # A ticket that says nothing of these was opened by people: whatever is broken there is mended.
 ALL_KINDS: tuple[FaultKind, ...] = ("burst", "leak", "stuck", "sag", "swell")

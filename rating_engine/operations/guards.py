@@ -17,7 +17,7 @@ from rating_engine.store.settings_of_utility import UtilityFacts
 from registry import queries as registry
 
 BRAKE_SPAN = timedelta(hours=1)
-LEAK = "continuous_flow"
+LEAK = "household_leak"
 
 
 def look(

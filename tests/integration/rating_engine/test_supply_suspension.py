@@ -10,6 +10,7 @@ import pytest
 
 from rating_engine import operations, queries
 from rating_engine.operations import HoldKind, HoldUnknown, SuspensionRefused, default_policy
+from tests.anomaly_rows import write_anomaly
 from tests.integration.rating_engine.arrears_town import TOKYO, Customer, Town
 
 pytestmark = pytest.mark.store
@@ -217,13 +218,13 @@ def test_opening_card_pages_again_and_again_does_not_hold_the_command_back_for_e
 def test_an_open_leak_at_the_point_holds_the_command_back(town: Town, debtor: Customer) -> None:
     town.until_ordered(debtor)
     with town.work() as conn:
-        conn.execute(
-            """
-            INSERT INTO anomaly (utility_id, meter_id, point_id, service, kind, detector, started_at, found_at,
-                                 evidence)
-            VALUES (%s, %s, %s, 'water', 'continuous_flow', 'test', %s, %s, '{}')
-            """,
-            [town.utility_id, debtor.meter_id, debtor.point_id, town.clock.at, town.clock.at],
+        write_anomaly(
+            conn,
+            utility_id=town.utility_id,
+            kind="household_leak",
+            place_id=debtor.meter_id,
+            point_id=debtor.point_id,
+            at=town.clock.at,
         )
     assert town.send() == []
     assert town.suspension_state(debtor) == "withdrawn"

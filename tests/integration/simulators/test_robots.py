@@ -115,7 +115,7 @@ def world(little: Town) -> World:
 def leak_ticket(world: World) -> dict[str, Any]:
     world.break_down(faults.ordered({"fault": "leak", "place": "W-0001"}, known=world.known, hour=0))
     point = world.known.point_of_serial["W-0001"]
-    return {"ticket_id": 4, "number": "T-4", "kind": "continuous_flow", "state": "open", "zone_code": "W1",
+    return {"ticket_id": 4, "number": "T-4", "kind": "household_leak", "state": "open", "zone_code": "W1",
             "point_number": point, "meter_serial": "W-0001", "opened_at": "2026-04-01T00:00:00Z"}  # fmt: skip
 
 

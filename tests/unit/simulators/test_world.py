@@ -143,9 +143,9 @@ def test_finished_work_ends_the_fault_it_was_done_for_and_no_other(world: World)
     def ends(fault: Fault, kind: str, *, zone: str | None = None, point: str | None = None) -> bool:
         return faults.is_repaired(fault, kind=kind, zone=zone, point=point, serial=None, known=world.known)
 
-    assert ends(leak, "continuous_flow", zone="W1", point=leak.place)
-    assert not ends(leak, "continuous_flow", zone="W1", point="1000002")
+    assert ends(leak, "household_leak", zone="W1", point=leak.place)
+    assert not ends(leak, "household_leak", zone="W1", point="1000002")
     assert not ends(leak, "stuck_meter", zone="W1", point=leak.place)
     assert ends(leak, "reported_by_phone", point=leak.place)
-    assert ends(burst, "pressure_low", zone="W1")
-    assert not ends(burst, "pressure_low", zone="W2")
+    assert ends(burst, "pipe_burst", zone="W1")
+    assert not ends(burst, "pipe_burst", zone="W2")
