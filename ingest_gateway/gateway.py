@@ -224,6 +224,7 @@ class Gateway:
             **monitor.health(),
             **monitor.rates(),
             **monitor.waits.percentiles_ms(),
+            "commit_waits_ms": monitor.waits.counts_by_ms(),
             **self._set_gauges(),
             **self._dispatcher.gaps_health,
             "client_id": self._client_id,

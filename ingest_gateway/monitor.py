@@ -14,6 +14,7 @@ from kernel.metrics import Metrics
 
 WAIT_STEP_S = 1e-4
 WAIT_BUCKETS = 100_000
+FINE_BUCKETS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,31 @@ class Waits:
 
     def __init__(self) -> None:
         self._counts = np.zeros(WAIT_BUCKETS, dtype=np.int64)
+        self._before = np.zeros(WAIT_BUCKETS, dtype=np.int64)  # as they were when percentiles were last asked for
 
     def add(self, waited_s: float, *, count: int) -> None:
         self._counts[min(int(waited_s / WAIT_STEP_S), WAIT_BUCKETS - 1)] += count
 
     def percentiles_ms(self) -> dict[str, float]:
         """Give the percentiles of all that was added since the last call."""
-        counts, self._counts = self._counts, np.zeros(WAIT_BUCKETS, dtype=np.int64)
-        total = int(counts.sum())
+        counts = self._counts.copy()
+        running = np.cumsum(counts - self._before)
+        self._before = counts
+        total = int(running[-1])
         if not total:
             return {}
-        running = np.cumsum(counts)
         return {
             name: round(float(np.searchsorted(running, share * total) + 1) * WAIT_STEP_S * 1000, 1)
             for name, share in (("commit_ms_p50", 0.5), ("commit_ms_p95", 0.95), ("commit_ms_p99", 0.99))
         }
+
+    def counts_by_ms(self) -> dict[str, int]:
+        """Count all since the start by the millisecond (beyond 100: by the 10 ms) that they had not passed."""
+        fine = self._counts[:FINE_BUCKETS].reshape(-1, 10).sum(axis=1)
+        coarse = self._counts[FINE_BUCKETS:].reshape(-1, 100).sum(axis=1)
+        limits = [*range(1, len(fine) + 1), *range(len(fine) + 10, len(fine) + 10 * len(coarse) + 1, 10)]
+        counts = np.concatenate([fine, coarse])
+        return {str(limits[place]): int(counts[place]) for place in np.flatnonzero(counts).tolist()}
 
 
 class Monitor:

@@ -85,15 +85,26 @@ def ingest(
     meters: Annotated[str, typer.Option(help="meters that send them")] = "10k",
     runs: Annotated[int, typer.Option(help="alternating runs of each load; medians are told")] = 3,
     load: Annotated[list[str] | None, typer.Option(help="only this load; may be repeated")] = None,
+    live_seconds: Annotated[float, typer.Option(help="how long the load live5000 is measured, after 5 s")] = 20.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Take readings in as fast as they come, beside raw COPY and beside paho that only receives."""
     from suiden.bench import ingest_report
+    from suiden.bench.live import LiveImpossible
+    from suiden.errors import NotPossibleHere
 
+    unknown = sorted({*(load or [])} - {*ingest_report.LOADS})
+    if unknown:
+        raise typer.BadParameter(f"there is no load {', '.join(unknown)}; choose of {', '.join(ingest_report.LOADS)}")
     sizes = ingest_report.Sizes(batched=one_size(batched), single=one_size(single), meters=one_size(meters))
-    with _progress() as say:
-        report = ingest_report.run(database_url, sizes=sizes, runs=runs, only=load or [], say=say)
+    try:
+        with _progress() as say:
+            report = ingest_report.run(
+                database_url, sizes=sizes, runs=runs, only=load or [], live_s=live_seconds, say=say
+            )
+    except LiveImpossible as error:
+        raise NotPossibleHere(str(error)) from error
     ingest_report.show(report, console=out)
     if json_file is not None:
         json_file.write_text(json.dumps(ingest_report.as_json(report), indent=2) + "\n")
@@ -157,6 +168,29 @@ def growth(
     growth_report.show(found, console=out)
     if json_file is not None:
         json_file.write_text(json.dumps(growth_report.as_json(found), indent=2) + "\n")
+
+
+@commands.command()
+def checker(
+    meters: Annotated[str, typer.Option(help="meters that report every 15 minutes")] = "100k",
+    batch: Annotated[int, typer.Option(min=1, help="readings that are handed in at once")] = 1_000,
+    slots: Annotated[int, typer.Option(min=1, help="readings of each meter in a run")] = 48,
+    runs: Annotated[int, typer.Option(min=1)] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Feed the checker decoded readings, all detectors on, its state saved as it goes: how many a second on a core?"""
+    from suiden.bench import checker as bench
+
+    with _progress() as say:
+        figures = bench.run(database_url, meters=one_size(meters), batch=batch, slots=slots, runs=runs, say=say)
+    out.print(
+        f"{figures.readings_per_core_s:,} readings a second on a core, {figures.readings_per_s:,} by the wall "
+        f"({figures.meters:,} meters, batches of {figures.batch:,}, {figures.detectors} detectors; saving "
+        f"{figures.saved_mb:g} MB takes {figures.saving_share:.0%} of the time; {figures.findings} findings)"
+    )
+    if json_file is not None:
+        json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
 
 
 @contextmanager

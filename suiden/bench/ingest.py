@@ -68,6 +68,15 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of all loads; the references are medians over all runs of all loads."""
+
+    figures: list[Figures]
+    copy_per_s: float
+    paho_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sizes:
     """How much is loaded in one run of a load."""
 
@@ -76,8 +85,8 @@ class Sizes:
     meters: int
 
 
-def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say) -> list[Figures]:
-    """Measure each load in alternating runs with the references."""
+def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say) -> Measured:
+    """Measure each load in alternating runs with the references; these alone where none of the loads is wanted."""
     found_once(rig, meters=sizes.meters)
     made = [make() for name, make in _loads(sizes).items() if not only or name in only]
     figures = {load.name: Figures(load.name) for load in made}
@@ -85,15 +94,22 @@ def measure(rig: Rig, *, sizes: Sizes, runs: int, only: Sequence[str], say: Say)
         meter_ids = store.meter_ids(conn)
     packed = _packed(sizes, meter_ids=meter_ids)
     bare = loads.of_meters("bare", readings=sizes.single // 2, meters=sizes.meters)
+    copies: list[float] = []
+    pahos: list[float] = []
     for run in range(runs):
-        for load in made:
-            say(f"run {run + 1} of {runs}: {load.name}, the references")
+        for load in made or [None]:
+            name = "" if load is None else f": {load.name}"
+            say(f"run {run + 1} of {runs}{name}, the references")
+            copies.append(raw_copy(rig, packed))
+            pahos.append(bare_paho(rig, bare))
+            if load is None:
+                continue
             one = figures[load.name]
-            one.copy.append(raw_copy(rig, packed))
-            one.paho.append(bare_paho(rig, bare))
-            say(f"run {run + 1} of {runs}: {load.name}, the gateway")
+            one.copy.append(copies[-1])
+            one.paho.append(pahos[-1])
+            say(f"run {run + 1} of {runs}{name}, the gateway")
             one.gateway.append(through_gateway(rig, load, settings=SETTINGS.get(load.name)))
-    return list(figures.values())
+    return Measured(list(figures.values()), statistics.median(copies), statistics.median(pahos))
 
 
 def found_once(rig: Rig, *, meters: int) -> None:
@@ -104,8 +120,12 @@ def found_once(rig: Rig, *, meters: int) -> None:
         rigs.found(rig, meters=meters)
 
 
-def _loads(sizes: Sizes) -> dict[str, Callable[[], Load]]:
+def names() -> list[str]:
+    """Name the loads."""
+    return list(_loads(Sizes(0, 0, 0)))
 
+
+def _loads(sizes: Sizes) -> dict[str, Callable[[], Load]]:
     def batched(name: str, spoil: loads.Spoil | None = None) -> Callable[[], Load]:
         return lambda: loads.of_concentrators(name, readings=sizes.batched, meters=sizes.meters, spoil=spoil)
 

@@ -16,8 +16,9 @@ class LiveFigures:
 
     load: str
     readings_per_s: float  # published, and all of them stored
-    commit_ms_p50: float  # read from the socket -> committed
+    commit_ms_p50: float  # read from the socket -> committed, to the millisecond, over all messages
     commit_ms_p95: float
+    commit_ms_p99: float
     screen_ms_p50: float  # published -> on the screen of the customer: this reading, or a newer one of its meter
     screen_ms_p95: float
     screen_ms_p99: float
@@ -71,16 +72,10 @@ def percentile(found: NDArray[np.float64], percent: float) -> float:
     return round(float(np.percentile(found, percent)), 1) if len(found) else float("nan")
 
 
-def of_histogram(before: Mapping[float, float], after: Mapping[float, float], *, percent: float) -> float:
-    """Read a percentile, in milliseconds, out of what came into a histogram of seconds; linear within a bucket."""
-    limits = sorted(after)
-    counts = np.array([after[limit] - before.get(limit, 0.0) for limit in limits])
-    if not len(counts) or counts[-1] <= 0:
+def waited_ms(before: Mapping[str, int], after: Mapping[str, int], *, percent: float) -> float:
+    """Read a percentile out of the waits that a gateway counted between two looks, by their upper limits."""
+    limits = sorted(after, key=int)
+    running = np.cumsum([after[limit] - before.get(limit, 0) for limit in limits])
+    if not limits or not running[-1]:
         return float("nan")
-    wanted = counts[-1] * percent / 100
-    index = int(np.searchsorted(counts, wanted, side="left"))
-    lower_s, lower = (limits[index - 1], counts[index - 1]) if index else (0.0, 0.0)
-    if limits[index] == float("inf"):
-        return round(lower_s * 1000, 1)
-    part = (wanted - lower) / (counts[index] - lower)
-    return round((lower_s + (limits[index] - lower_s) * part) * 1000, 1)
+    return float(limits[int(np.searchsorted(running, running[-1] * percent / 100))])

@@ -12,8 +12,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
+from kernel.heartbeat import heartbeats
 from suiden.bench.rig import UTILITY, Rig
 from suiden.embedded.child import last_lines, start_child, stop_child
 from suiden.embedded.ports import free_port
@@ -34,7 +36,7 @@ class Snapshot:
 
     at_s: float
     counters: Mapping[str, float]  # `name` or `name{label}`
-    waits: Mapping[float, float]  # of the histogram of seconds from the socket to the commit, by upper limit
+    waits: Mapping[str, int]  # messages by the milliseconds from the socket to their commit, of its last heartbeat
     processor_s: Mapping[str, float]
 
 
@@ -97,15 +99,16 @@ class Processes:
 
     def snapshot(self, *, gateway_port: int) -> Snapshot:
         counters: dict[str, float] = {}
-        waits: dict[float, float] = {}
         for family in text_string_to_metric_families(get(gateway_port, "/metrics")):
             for sample in family.samples:
-                if sample.name == "suiden_intake_wait_seconds_bucket":
-                    waits[float(sample.labels["le"])] = sample.value
-                else:
-                    counters["/".join((sample.name, *sample.labels.values()))] = sample.value
+                counters["/".join((sample.name, *sample.labels.values()))] = sample.value
         spent_s = {name: processor_s(child.pid) for name, child in self._children.items()}
-        return Snapshot(time.monotonic(), counters, waits, {**spent_s, "machine": machine_s()})
+        return Snapshot(time.monotonic(), counters, self._waits(), {**spent_s, "machine": machine_s()})
+
+    def _waits(self) -> Mapping[str, int]:
+        with psycopg.connect(self._environment["DATABASE_URL"]) as conn:
+            health = {one.process: one.health for one in heartbeats(conn)}
+        return health.get("gateway", {}).get("commit_waits_ms", {})
 
     def _refuse_ended(self) -> None:
         for name, child in self._children.items():

@@ -9,6 +9,7 @@ GOALS_MS = {"commit_ms_p50": 15.0, "commit_ms_p95": 30.0, "screen_ms_p99": 1000.
 WORDS = {
     "commit_ms_p50": "read from the socket to committed, p50",
     "commit_ms_p95": "read from the socket to committed, p95",
+    "commit_ms_p99": "read from the socket to committed, p99",
     "screen_ms_p50": "published to the customer's screen, p50",
     "screen_ms_p95": "published to the customer's screen, p95",
     "screen_ms_p99": "published to the customer's screen, p99",

@@ -16,7 +16,7 @@ from suiden.bench import rig as rigs
 from suiden.bench.live import people
 from suiden.bench.live import publisher as publishing
 from suiden.bench.live import viewers as screens
-from suiden.bench.live.figures import LiveFigures, of_histogram, percentile, shown
+from suiden.bench.live.figures import LiveFigures, percentile, shown, waited_ms
 from suiden.bench.live.processes import Processes, Snapshot, product
 from suiden.bench.rig import Rig
 
@@ -149,8 +149,9 @@ def _figures(run: Run, *, viewers: int, consoles: int, load_before: float) -> Li
     return LiveFigures(
         load=LOAD,
         readings_per_s=round(float(len(numbers) / max(published_s, 0.001)), 1),
-        commit_ms_p50=of_histogram(run.before.waits, run.after.waits, percent=50),
-        commit_ms_p95=of_histogram(run.before.waits, run.after.waits, percent=95),
+        commit_ms_p50=waited_ms(run.before.waits, run.after.waits, percent=50),
+        commit_ms_p95=waited_ms(run.before.waits, run.after.waits, percent=95),
+        commit_ms_p99=waited_ms(run.before.waits, run.after.waits, percent=99),
         screen_ms_p50=percentile(on_screen.after_ms, 50),
         screen_ms_p95=percentile(on_screen.after_ms, 95),
         screen_ms_p99=percentile(on_screen.after_ms, 99),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suiden.bench.live.figures import of_histogram, percentile, shown
+from suiden.bench.live.figures import percentile, shown, waited_ms
 from suiden.bench.live.publisher import Plan, publish, stride
 
 
@@ -86,10 +86,10 @@ def test_nothing_published_is_nothing_late() -> None:
     assert np.isnan(percentile(found.after_ms, 99))
 
 
-def test_a_percentile_of_a_histogram_lies_within_its_bucket() -> None:
-    before = {0.01: 10.0, 0.1: 10.0, float("inf"): 10.0}
-    after = {0.01: 60.0, 0.1: 110.0, float("inf"): 110.0}
-    assert of_histogram(before, after, percent=50) == 10.0
-    assert of_histogram(before, after, percent=75) == 55.0
-    assert of_histogram({}, {0.01: 0.0, float("inf"): 4.0}, percent=50) == 10.0  # beyond the last limit: at least it
-    assert np.isnan(of_histogram(after, after, percent=50))
+def test_a_percentile_of_waits_is_of_those_between_two_looks() -> None:
+    before = {"2": 50, "9": 4}
+    after = {"2": 60, "9": 93, "110": 5}
+    assert waited_ms(before, after, percent=50) == 9.0
+    assert waited_ms(before, after, percent=99) == 110.0
+    assert waited_ms({}, before, percent=50) == 2.0
+    assert np.isnan(waited_ms(after, after, percent=50))
