@@ -10,7 +10,15 @@ from ingest_gateway.store import anomalies as store
 from ingest_gateway.store import anomalies_together
 from ingest_gateway.store.anomalies import Anomaly, AnomalyUnknown
 
-__all__ = ["Anomaly", "AnomalyUnknown", "anomalies", "anomalies_found_at", "anomalies_of_points", "anomaly", "open_anomalies"]
+__all__ = [
+    "Anomaly",
+    "AnomalyUnknown",
+    "anomalies",
+    "anomalies_found_at",
+    "anomalies_of_points",
+    "anomaly",
+    "open_anomalies",
+]
 
 
 def anomaly(conn: Connection[TupleRow], *, utility_id: int, anomaly_id: int) -> Anomaly:

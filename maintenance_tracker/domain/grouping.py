@@ -125,8 +125,11 @@ class Grouping:
         back = host_of(finding, incidents=[i for i in self.past.values() if _forgotten_s(i) > at_s])
         if back is not None and finding.outlet == "ticket":
             del self.past[back.incident_id]
-            moved = joined(replace(back, repaired_s=None), finding=finding, sizes=self.sizes)
-            self.live[moved.incident_id] = moved
+            self.live[back.incident_id] = back
+            if back.repaired_s is not None:
+                return self._join(back, finding, at_s=at_s)
+            moved = joined(back, finding=finding, sizes=self.sizes)
+            self.live[back.incident_id] = moved
             return [Reopened(moved, finding, at_s)]
         return []
 

@@ -15,6 +15,7 @@ FLOOD_TICKETS = 5  # most tickets that open in the window, the flood's own among
 ZONE_WIDE_FROM = 3  # meters' findings that make a fault one of the whole zone, whose customers are all told
 STORM_SHARE = 3  # one in so many of a concentrator's meters silent: the concentrator; of all meters: a storm
 LASTING_H = 24 * 30  # as long as the incident lasts
+LONGEST_RETURN_S = 4 * DAY_S  # nothing that was over and mended for longer comes back
 GROWTH_S = DAY_S  # a leak that becomes a burst later than this after it was found is a second fault
 
 
@@ -68,10 +69,7 @@ RULES: Mapping[str, GroupingRule] = {
     "pressure_sag": _rule(
         "low pressure", 6, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor", "backflow")
     ),
-    "pressure_low": _rule("low pressure", 6, shared_h=LASTING_H, return_h=0, explains=("sensor", "backflow")),
-    "pressure_high": _rule("high pressure", 6, shared_h=LASTING_H, return_h=0, explains=("sensor",)),
     "household_leak": _rule("customer leak", 4),
-    "continuous_flow": _rule("customer leak", 4),
     "stuck_meter": _rule("under-registration", 4),
     "tamper": _rule("under-registration", 4),
     "theft": _rule("under-registration", 4),
@@ -80,11 +78,9 @@ RULES: Mapping[str, GroupingRule] = {
     "voltage_sag": _rule(
         "low voltage", 6, shared_h=LASTING_H, hold_h=3, return_h=0, spread_h=0.5, explains=("sensor",)
     ),
-    "voltage_low": _rule("low voltage", 6, shared_h=LASTING_H, return_h=0, explains=("sensor",)),
     "voltage_swell": _rule(
         "high voltage", 6, shared_h=LASTING_H, hold_h=3, return_h=0, spread_h=0.5, explains=("sensor",)
     ),
-    "voltage_high": _rule("high voltage", 6, shared_h=LASTING_H, return_h=0, explains=("sensor",)),
     "phase_loss": _rule("power loss", 7, shared_h=1, hold_h=6, return_h=0, explains=("low voltage", "sensor")),
     "outage": _rule(
         "power loss",
@@ -99,7 +95,7 @@ RULES: Mapping[str, GroupingRule] = {
     "silent_meter": _rule("silence", 2, shared_h=6, hold_h=6, return_h=24),
     "concentrator_lost": _rule("silence", 3, shared_h=6, hold_h=6, return_h=24, spread_h=1),
     "storm": _rule("silence", 4, shared_h=6, hold_h=6, return_h=24),
-    "low_battery": _rule("battery", 1, return_h=24 * 30),
+    "low_battery": _rule("battery", 1),
 }
 REPORTED = _rule("reported", 4)  # what people report, and every kind without a line above
 

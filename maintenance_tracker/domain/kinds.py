@@ -10,10 +10,11 @@ RETURN_WINDOW = timedelta(days=3)  # trouble that comes back so soon after a rep
 
 @dataclass(frozen=True, slots=True)
 class KindPolicy:
-    """`priority` 1 is the most urgent; `promise` counts from the opening."""
+    """`priority` 1 is the most urgent; `promise` counts from the opening; `told`: customers concerned hear of it."""
 
     priority: int
     promise: timedelta
+    told: bool = True
 
 
 POLICIES: Mapping[str, KindPolicy] = {
@@ -21,26 +22,21 @@ POLICIES: Mapping[str, KindPolicy] = {
     "outage": KindPolicy(1, timedelta(hours=4)),
     "voltage_sag": KindPolicy(1, timedelta(hours=4)),
     "voltage_swell": KindPolicy(1, timedelta(hours=4)),
-    "voltage_low": KindPolicy(1, timedelta(hours=4)),
-    "voltage_high": KindPolicy(1, timedelta(hours=4)),
     "phase_loss": KindPolicy(1, timedelta(hours=8)),
     "backflow": KindPolicy(1, timedelta(hours=12)),  # what flows back may spoil the water of others
     "pressure_sag": KindPolicy(1, timedelta(hours=8)),
-    "pressure_low": KindPolicy(1, timedelta(hours=8)),
-    "pressure_high": KindPolicy(2, timedelta(hours=12)),
     "valve_closure": KindPolicy(2, timedelta(hours=12)),
-    "storm": KindPolicy(2, timedelta(hours=12)),
-    "concentrator_lost": KindPolicy(2, timedelta(days=1)),
+    "storm": KindPolicy(2, timedelta(hours=12), told=False),
+    "concentrator_lost": KindPolicy(2, timedelta(days=1), told=False),
     "slow_leak": KindPolicy(3, timedelta(days=5)),
     "household_leak": KindPolicy(3, timedelta(days=7)),
-    "continuous_flow": KindPolicy(3, timedelta(days=7)),
-    "unregistered_export": KindPolicy(3, timedelta(days=14)),
-    "tamper": KindPolicy(3, timedelta(days=14)),
-    "theft": KindPolicy(3, timedelta(days=14)),
+    "unregistered_export": KindPolicy(3, timedelta(days=14), told=False),
+    "tamper": KindPolicy(3, timedelta(days=14), told=False),
+    "theft": KindPolicy(3, timedelta(days=14), told=False),
     "stuck_meter": KindPolicy(4, timedelta(days=14)),
-    "sensor_drift": KindPolicy(4, timedelta(days=30)),
-    "silent_meter": KindPolicy(4, timedelta(days=7)),
-    "low_battery": KindPolicy(4, timedelta(days=60)),
+    "sensor_drift": KindPolicy(4, timedelta(days=30), told=False),
+    "silent_meter": KindPolicy(4, timedelta(days=7), told=False),
+    "low_battery": KindPolicy(4, timedelta(days=60), told=False),
 }
 REPORTED = KindPolicy(2, timedelta(days=1))  # what people report, and every kind without a line above
 

@@ -249,6 +249,19 @@ def write_reopened(
     )
 
 
+def write_merged(
+    conn: Connection[TupleRow], *, utility_id: int, ticket: Ticket, into: Ticket, actor: str, at: datetime
+) -> Ticket:
+    """Close a ticket whose trouble is another ticket's; one on which work has begun goes on, and names the other."""
+    detail: Mapping[str, Any]
+    if ticket.state not in ("open", "taken"):
+        detail = {"code": "part_of", "ticket_id": into.ticket_id, "ticket_number": into.ticket_number}
+        return _write(conn, utility_id=utility_id, ticket=ticket, entry="note", actor=actor, at=at, detail=detail)
+    moved = replace(ticket, state="cancelled", closed_at=at)
+    detail = {"code": "merged_into", "ticket_id": into.ticket_id, "ticket_number": into.ticket_number}
+    return _write(conn, utility_id=utility_id, ticket=moved, entry="cancelled", actor=actor, at=at, detail=detail)
+
+
 def _hold(conn: Connection[TupleRow], *, utility_id: int, ticket_id: int) -> Ticket:
     tickets.hold(conn, utility_id=utility_id, ticket_id=ticket_id)
     return tickets.ticket(conn, utility_id=utility_id, ticket_id=ticket_id)

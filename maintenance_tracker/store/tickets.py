@@ -158,6 +158,33 @@ def set_state(conn: Connection[TupleRow], *, utility_id: int, ticket: Ticket) ->
     )
 
 
+def rename(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    ticket_id: int,
+    kind: str,
+    priority: int,
+    zone_id: int | None,
+    point_id: int | None,
+) -> None:
+    """Write what a ticket turned out to be and where."""
+    conn.execute(
+        """
+        UPDATE ticket SET kind = %(kind)s, priority = %(priority)s, zone_id = %(zone_id)s, point_id = %(point_id)s
+        WHERE utility_id = %(utility_id)s AND ticket_id = %(ticket_id)s
+        """,
+        {
+            "utility_id": utility_id,
+            "ticket_id": ticket_id,
+            "kind": kind,
+            "priority": priority,
+            "zone_id": zone_id,
+            "point_id": point_id,
+        },
+    )
+
+
 def add_points(conn: Connection[TupleRow], *, utility_id: int, ticket_id: int, point_ids: Collection[int]) -> list[int]:
     """Add points that a ticket concerns; give those that are new."""
     rows = conn.execute(

@@ -157,18 +157,18 @@ def test_a_customer_may_call_a_repair_back_and_staff_may_open_and_cancel(town):
 
 def test_lists_counts_and_map_show_what_is_at_work(town):
     town.find(0)
-    town.find(1, kind="continuous_flow", litres_per_hour=6.0)
+    town.find(1, kind="household_leak", litres_per_hour=6.0)
     late = T0 + 9 * HOUR
     lines = queries.open_tickets(town.conn, utility_id=town.utility_id, now=late)
     assert [(line.ticket.kind, line.zone_code, line.address, line.late, line.age) for line in lines] == [
-        ("pressure_low", "W1", "1-0", True, 9 * HOUR),
-        ("continuous_flow", "W1", "1-1", False, 9 * HOUR),
+        ("pressure_sag", "W1", "1-0", True, 9 * HOUR),
+        ("household_leak", "W1", "1-1", False, 9 * HOUR),
     ]
     counts = queries.ticket_counts(town.conn, utility_id=town.utility_id, now=late)
     assert (counts.at_work, counts.late, counts.by_state) == (2, 1, {"open": 2})
     assert [p.point_number for p in queries.map_points(town.conn, utility_id=town.utility_id)] == ["P-0", "P-1"]
     own = queries.tickets_of_points(town.conn, utility_id=town.utility_id, point_ids=[town.points[1]], since=T0)
-    assert [t.kind for t in own] == ["continuous_flow"]
+    assert [t.kind for t in own] == ["household_leak"]
 
 
 def test_of_two_crews_that_take_at_once_one_wins(database_url):

@@ -23,7 +23,7 @@ def test_findings_of_one_zone_are_one_ticket_and_those_of_another_zone_another(t
     first, second = town.tickets()
     assert (first.ticket_number, first.kind, first.priority, first.promised_at) == (
         "T-2026-00001",
-        "pressure_low",
+        "pressure_sag",
         1,
         T0 + 8 * HOUR,
     )
@@ -45,8 +45,8 @@ def test_from_the_third_finding_on_the_whole_zone_is_told_once_each(town):
 
 
 def test_a_leak_is_a_ticket_of_its_point_and_its_customer_hears_of_litres(town):
-    town.find(0, kind="continuous_flow", litres_per_hour=6.0, litres_so_far=144.0)
-    town.find(1, kind="continuous_flow", litres_per_hour=9.0, litres_so_far=216.0)
+    town.find(0, kind="household_leak", litres_per_hour=6.0, litres_so_far=144.0)
+    town.find(1, kind="household_leak", litres_per_hour=9.0, litres_so_far=216.0)
     assert [t.point_id for t in town.tickets()] == town.points[:2]
     rows = town.conn.execute("SELECT kind, parameters->>'litres_per_hour' FROM notice ORDER BY party_id").fetchall()
     assert rows == [("leak.suspected", "6.0"), ("leak.suspected", "9.0")]
@@ -101,14 +101,8 @@ def test_a_finding_from_before_the_repair_does_not_reopen_it(town):
 def test_the_consumer_tracks_as_the_worker_role_and_puts_an_unknown_finding_aside(database_url):
     with psycopg.connect(database_url) as conn:
         town = found_town(conn)
-        row = conn.execute(
-            "INSERT INTO anomaly (utility_id, meter_id, point_id, zone_id, service, kind, detector, started_at,"
-            " found_at, evidence) VALUES (%s, %s, %s, %s, 'water', 'stuck_meter', 'test 1', %s, %s, '{}')"
-            " RETURNING anomaly_id",
-            (town.utility_id, town.meters[0], town.points[0], town.zones["W1"], T0, T0),
-        ).fetchone()
-        assert row is not None
-        for anomaly_id in (row[0], 999):
+        stuck = town.write(0, kind="stuck_meter")
+        for anomaly_id in (stuck, 999):
             events.publish(
                 conn,
                 utility_id=town.utility_id,

@@ -1,5 +1,6 @@
 """A small town with crews, and what its checker, crews and customers do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -38,16 +39,46 @@ class Town:
     zones: dict[str, int]
     logins: list[int]
 
-    def find(self, home: int, *, kind: str = "pressure_low", at: datetime = T0, **evidence: Any) -> int:
-        """Write a finding as the checker does and give it to the tracker."""
-        zone = self.zones["W2" if home == HOMES else "W1"]
+    def find(self, home: int, *, kind: str = "pressure_sag", at: datetime = T0, **evidence: Any) -> int:
+        """Write a finding at a home's meter as the checker does and give it to the tracker."""
+        anomaly_id = self.write(home, kind=kind, at=at, **evidence)
+        operations.track_opened(self.conn, utility_id=self.utility_id, anomaly_id=anomaly_id)
+        return anomaly_id
+
+    def write(
+        self,
+        home: int | None,
+        *,
+        kind: str,
+        at: datetime = T0,
+        zone: str = "",
+        outlet: str = "ticket",
+        meters: Sequence[int] = (),
+        **evidence: Any,
+    ) -> int:
+        """Write a finding, of a zone where no home is given."""
+        zone_id = self.zones[zone or ("W2" if home == HOMES else "W1")]
+        meter_id = None if home is None else self.meters[home]
         row = self.conn.execute(
-            "INSERT INTO anomaly (utility_id, meter_id, point_id, zone_id, service, kind, detector, started_at,"
-            " found_at, evidence) VALUES (%s, %s, %s, %s, 'water', %s, 'test 1', %s, %s, %s) RETURNING anomaly_id",
-            (self.utility_id, self.meters[home], self.points[home], zone, kind, at, at, Jsonb(evidence)),
+            "INSERT INTO anomaly (utility_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind,"
+            " outlet, score, detector, setting_id, started_at, found_at, evidence) VALUES (%s, %s, %s, %s, %s, %s, %s,"
+            " 'water', %s, %s, 1, 'test 1', 0, %s, %s, %s) RETURNING anomaly_id",
+            (
+                self.utility_id,
+                "zone" if home is None else "meter",
+                zone_id if meter_id is None else meter_id,
+                meter_id,
+                None if home is None else self.points[home],
+                zone_id,
+                list(meters) if meter_id is None else [meter_id],
+                kind,
+                outlet,
+                at,
+                at,
+                Jsonb(evidence),
+            ),
         ).fetchone()
         assert row is not None
-        operations.track_opened(self.conn, utility_id=self.utility_id, anomaly_id=row[0])
         return row[0]
 
     def end(self, anomaly_id: int, *, at: datetime) -> None:

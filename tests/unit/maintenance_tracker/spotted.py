@@ -10,9 +10,7 @@ T0 = 1_760_000_000
 MINUTE = 60
 HOUR = 3600
 DAY = 24 * HOUR
-POWER = frozenset(
-    {"voltage_sag", "voltage_swell", "phase_loss", "outage", "theft", "unregistered_export", "voltage_low"}
-)
+POWER = frozenset({"voltage_sag", "voltage_swell", "phase_loss", "outage", "theft", "unregistered_export"})
 _ids = count(1)
 
 

@@ -60,6 +60,6 @@ def test_a_repair_can_be_called_back_for_three_days():
 
 
 def test_a_utility_may_promise_otherwise():
-    own = policy("pressure_low", settings={"repairs": {"pressure_low": {"promise_h": 2, "priority": 2}}})
+    own = policy("pressure_sag", settings={"repairs": {"pressure_sag": {"promise_h": 2, "priority": 2}}})
     assert (own.priority, own.promise) == (2, timedelta(hours=2))
-    assert policy("voltage_low", settings={"repairs": {}}) == POLICIES["voltage_low"]
+    assert policy("voltage_sag", settings={"repairs": {}}) == POLICIES["voltage_sag"]
