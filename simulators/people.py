@@ -200,7 +200,7 @@ def _occupy(
             Agreement(
                 account,
                 point,
-                "jp-tokyo-water" if is_water else "jp-tepco-b",
+                "jp-tokyo" if is_water else "jp-tepco-b",
                 "general",
                 size_mm if is_water else None,
                 None if is_water else amperes,

@@ -25,6 +25,7 @@ from suiden import (
     import_commands,
     rejects_commands,
     settings,
+    tariff_commands,
     torture_commands,
 )
 from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
@@ -46,6 +47,7 @@ app.add_typer(rejects_commands.commands, name="rejects")
 app.add_typer(broker_commands.commands, name="broker")
 app.add_typer(home_commands.commands, name="home")
 app.add_typer(torture_commands.commands, name="torture")
+app.add_typer(tariff_commands.commands, name="tariff")
 app.add_typer(bench_commands.commands, name="bench")
 app.add_typer(anomaly_commands.commands, name="anomaly")
 out = Console()

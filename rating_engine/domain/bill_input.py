@@ -89,6 +89,7 @@ def use_of(given: BillInput, *, tariff: Tariff) -> Use:
         days=given.days,
         cycle_days=given.cycle_days,
         months=given.months,
+        first_day=given.first_day,
     )
 
 

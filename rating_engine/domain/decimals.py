@@ -1,6 +1,7 @@
 """Exact decimals as scaled integers, and how they are written for people."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 
 class NotExact(ValueError):
@@ -39,3 +40,22 @@ def grouped(scaled: int, *, digits: int, least_decimals: int = 0) -> str:
     whole, _, decimals = plain(abs(scaled), digits=digits).partition(".")
     decimals = decimals.ljust(least_decimals, "0")
     return f"{sign}{int(whole):,}.{decimals}" if decimals else f"{sign}{int(whole):,}"
+
+
+def decimal_text(number: Fraction) -> str:
+    """Write an exact number as a plain decimal if it is one with up to twelve decimals, else as a ratio."""
+    digits = 0
+    scaled = number
+    while scaled.denominator != 1 and digits < 12:
+        scaled *= 10
+        digits += 1
+    return plain(scaled.numerator, digits=digits) if scaled.denominator == 1 else str(number)
+
+
+def grouped_text(number: Fraction, *, least_decimals: int = 0) -> str:
+    """Write an exact number for people, with thousands apart; one that is no decimal is cut after six and marked."""
+    text = decimal_text(number)
+    if "/" in text:
+        return "≈" + grouped(round(number * 10**6), digits=6, least_decimals=least_decimals)
+    decimals = len(text.partition(".")[2])
+    return grouped(int(number * 10**decimals), digits=decimals, least_decimals=least_decimals)

@@ -2,63 +2,65 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import gcd
+from fractions import Fraction
+
+ONE = Fraction(1)
 
 
 class SizeNotPriced(Exception):
-    """The tariff has no price for this meter size or capacity."""
+    """The tariff has no price for this meter size, capacity or other fact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month of a bill, or several taken as one: its share of the use and by how much tables and base fees count.
+    """One month of a bill, or several taken as one, or a stretch of days between two changes of price.
 
-    `label` is the calendar month that dated prices are looked up by, as 2026-03.
+    `label` is the calendar month that dated prices are looked up by, as 2026-03, and `on` the day; `base` is how many
+    months of a fee it counts, `table` by how much the bounds of a block table are widened.
     """
 
     label: str
-    quantity: int
-    base_numerator: int = 1
-    base_denominator: int = 1
-    table_numerator: int = 1
-    table_denominator: int = 1
+    on: str
+    quantity: Fraction
+    base: Fraction = ONE
+    table: Fraction = ONE
+    days: Fraction = Fraction(30)
+    season: str = "other"
+    share: Fraction = ONE  # of the bill's time
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One component of a price: `factor` × or `quantity` × `unit_price`, as an exact scaled integer.
+    """One component of a price: `factor` × or `quantity` × `unit_price`; the amount is in minor units, exact.
 
-    `factor` counts months of a base fee as a fraction; `quantity` counts units.
+    `factor` counts months, days or pieces of a fee; `quantity` counts units of use.
     """
 
     item: str
     label: str
-    unit_price: int
-    amount: int
-    quantity: int | None = None
-    factor: tuple[int, int] | None = None
+    unit_price: Fraction
+    amount: Fraction
+    quantity: Fraction | None = None
+    factor: Fraction | None = None
+    unit: str = ""
+    tax: Fraction | None = None  # percent; None: as the service has it
 
 
 def merge(parts: Iterable[Part]) -> list[Part]:
     """Join the parts of several months that would print as one line; keep the order of first appearance."""
-    merged: dict[tuple[str, str, int], Part] = {}
+    merged: dict[tuple[str, str, int, int, Fraction | None], Part] = {}
     for part in parts:
-        key = (part.item, part.label, part.unit_price)
+        price = part.unit_price
+        key = (part.item, part.label, price.numerator, price.denominator, part.tax)
         known = merged.get(key)
         merged[key] = part if known is None else _joined(known, part)
     return list(merged.values())
 
 
 def _joined(first: Part, second: Part) -> Part:
-    quantity = None if first.quantity is None or second.quantity is None else first.quantity + second.quantity
-    factor = None
-    if first.factor is not None and second.factor is not None:
-        factor = _add_fractions(first.factor, second.factor)
-    return replace(first, amount=first.amount + second.amount, quantity=quantity, factor=factor)
-
-
-def _add_fractions(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
-    numerator = first[0] * second[1] + second[0] * first[1]
-    denominator = first[1] * second[1]
-    common = gcd(numerator, denominator) or 1
-    return numerator // common, denominator // common
+    return replace(
+        first,
+        amount=first.amount + second.amount,
+        quantity=None if first.quantity is None or second.quantity is None else first.quantity + second.quantity,
+        factor=None if first.factor is None or second.factor is None else first.factor + second.factor,
+    )

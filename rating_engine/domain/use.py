@@ -72,7 +72,7 @@ def billed_quantity(segments: Sequence[Segment], *, rule: QuantityRule) -> int:
         return sum(_cut(segment, rule=rule) for segment in segments)
     finest = min((segment.scale for segment in segments), default=0)
     used = sum(use_units(segment) * 10 ** (segment.scale - finest) for segment in segments)
-    return _rescaled(used, shift=rule.digits + finest, rule=rule)
+    return _rescaled(used, shift=rule.decimals + finest, rule=rule)
 
 
 def exact_use(segments: Sequence[Segment]) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def exact_use(segments: Sequence[Segment]) -> tuple[int, int]:
 
 def _cut(segment: Segment, *, rule: QuantityRule) -> int:
     # Whole billed units as the dial shows them at each end: the bills of years add up to the dial, nothing is lost.
-    shift = rule.digits + segment.scale
+    shift = rule.decimals + segment.scale
     step = 10**-shift if shift < 0 else 1
     return _rescaled(use_units(segment, step=step), shift=shift, rule=rule)
 

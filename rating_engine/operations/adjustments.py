@@ -82,7 +82,7 @@ def _compared(
     pinned = pinned_tariff(
         conn, utility_id=utility.utility_id, tariff_code=bill.tariff_code, version=bill.tariff_version
     )
-    digits = pinned.tariff.scale.quantity_digits
+    digits = pinned.tariff.quantity.decimals
     before = use_of(given, tariff=pinned.tariff).quantity
     quantity_after, total_after_minor, problem = None, None, ""
     try:

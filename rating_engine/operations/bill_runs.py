@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from kernel.period import Period, add_months, local_date
 from rating_engine.domain.bill_input import use_of
 from rating_engine.domain.cycles import Cycle, cycle_of, ended_periods, month_labels
-from rating_engine.domain.totals import TooLargeForArrays, Uses, totals
+from rating_engine.domain.totals import NotForArrays, Uses, totals
 from rating_engine.operations.billing import Cycled, Excluded, Rated, Service, rate_agreements
 from rating_engine.operations.issuing import issue
 from rating_engine.store import bill_runs as store
@@ -229,7 +229,7 @@ def check_totals(rated: Sequence[Rated]) -> None:
         )
         try:
             found = totals(tariff, uses=uses, customer_class=customer_class)
-        except TooLargeForArrays:
+        except NotForArrays:
             continue
         for one, total, tax in zip(group, found.total_minor.tolist(), found.tax_minor.tolist(), strict=True):
             if (total, tax) != (one.rating.total_minor, one.rating.tax_minor):

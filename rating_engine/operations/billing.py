@@ -12,9 +12,9 @@ from ingest_gateway import queries as ingest
 from kernel.period import Period, local_date
 from rating_engine.domain.bill_input import BillInput, from_json, rate_input
 from rating_engine.domain.cycles import Cycle, days_in, month_labels
-from rating_engine.domain.dated import MonthNotPriced
+from rating_engine.domain.facts import FactMissing, MonthNotPriced
 from rating_engine.domain.parts import SizeNotPriced
-from rating_engine.domain.rate import ClassNotPriced, Rating
+from rating_engine.domain.rate import ClassNotPriced, FactNotKnown, Rating
 from rating_engine.domain.segments import MeterSpan, RegisterMissing, Registers, UseBefore, segment, use_before
 from rating_engine.domain.use import RegisterPoint, RegisterRanBackwards, Segment, UnitMismatch, exact_use
 from rating_engine.operations.tariffs import PinnedTariff, TariffUnknown, tariff_for
@@ -102,6 +102,8 @@ REASONS: dict[type[Exception], str] = {
     SizeNotPriced: "size_not_priced",
     MonthNotPriced: "month_not_priced",
     ClassNotPriced: "class_not_priced",
+    FactNotKnown: "fact_not_known",
+    FactMissing: "fact_missing",
 }
 
 

@@ -29,6 +29,7 @@ from rating_engine.queries.explaining import ExplainedMonth, Explanation, Rerati
 from rating_engine.queries.labels import MESSAGES as LINE_MESSAGES
 from rating_engine.queries.labels import line_message, line_text, unit_text
 from rating_engine.queries.ledger import balance_of_account, open_bills
+from rating_engine.queries.more_use import MoreUse, cost_of_more_use
 from rating_engine.queries.payments import (
     PaymentView,
     card_intent,
@@ -65,6 +66,7 @@ __all__ = [
     "Explanation",
     "Intent",
     "IntentUnknown",
+    "MoreUse",
     "OpenBill",
     "OwedBill",
     "OwedPart",
@@ -87,6 +89,7 @@ __all__ = [
     "card_intent",
     "card_payments_to_clear",
     "collection_story",
+    "cost_of_more_use",
     "explain",
     "explain_supply",
     "line_message",

@@ -7,8 +7,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from rating_engine.domain.bill_input import from_json, hash_of, lines_as_json, rate_input, use_of
-from rating_engine.domain.decimals import plain
-from rating_engine.domain.rate import Line, months_of
+from rating_engine.domain.decimals import decimal_text, plain
+from rating_engine.domain.rate import Line, months_of, services_of
 from rating_engine.operations.tariffs import PinnedTariff, pinned_tariff
 from rating_engine.queries.bills import BillView, bill_view
 from rating_engine.store import bills as store
@@ -66,7 +66,7 @@ def explain(conn: Connection[TupleRow], *, utility_id: int, bill_id: int) -> Exp
     )
     assert stored is not None, "the bill refers to it"
     used = use_of(view.given, tariff=pinned.tariff)
-    digits = pinned.tariff.scale.quantity_digits
+    digits = pinned.tariff.quantity.decimals
     return Explanation(
         view=view,
         tariff_names=dict(pinned.tariff.names),
@@ -77,12 +77,11 @@ def explain(conn: Connection[TupleRow], *, utility_id: int, bill_id: int) -> Exp
             ExplainedMonth(
                 service=service.service,
                 month=month.label,
-                quantity=plain(month.quantity, digits=digits),
-                base_share=_share(month.base_numerator, month.base_denominator),
-                table_share=_share(month.table_numerator, month.table_denominator),
+                quantity=decimal_text(month.quantity),
+                base_share=decimal_text(month.base),
+                table_share=decimal_text(month.table),
             )
-            for service in pinned.tariff.services
-            if used.customer_class in service.classes
+            for service in services_of(pinned.tariff, use=used)
             for month in months_of(pinned.tariff, service=service, use=used)
         ],
         is_same_again=rerate(conn, utility_id=utility_id, bill_id=bill_id).is_same,
@@ -119,6 +118,3 @@ def rerate(conn: Connection[TupleRow], *, utility_id: int, bill_id: int) -> Rera
 def _pinned(conn: Connection[TupleRow], *, utility_id: int, code: str, version: int) -> PinnedTariff:
     return pinned_tariff(conn, utility_id=utility_id, tariff_code=code, version=version)
 
-
-def _share(numerator: int, denominator: int) -> str:
-    return str(numerator) if denominator == 1 else f"{numerator}/{denominator}"

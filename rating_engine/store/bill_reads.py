@@ -81,6 +81,20 @@ def of_account(conn: Connection[TupleRow], *, utility_id: int, account_id: int, 
         ).fetchall()
 
 
+def newest_of_point(conn: Connection[TupleRow], *, utility_id: int, point_id: int) -> int | None:
+    """Give the point's newest bill that was not cancelled."""
+    row = conn.execute(
+        """
+        SELECT bill.bill_id
+        FROM bill LEFT JOIN bill_cancellation AS gone USING (utility_id, bill_id)
+        WHERE bill.utility_id = %(utility_id)s AND bill.point_id = %(point_id)s AND gone.bill_id IS NULL
+        ORDER BY bill.issued_at DESC, bill.bill_id DESC LIMIT 1
+        """,
+        {"utility_id": utility_id, "point_id": point_id},
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def billed_totals(conn: Connection[TupleRow], *, utility_id: int, zone: str, period: Period) -> list[BilledTotal]:
     """Add up the bills issued in the period, by local month and service."""
     with conn.cursor(row_factory=class_row(BilledTotal)) as cursor:

@@ -138,7 +138,7 @@ def _book() -> book.Book:
         point_parties=tuple(book.PointPartyRow(m.serial, f"P-{m.serial}", "user", SUPPLIED_FROM) for m in meters),
         accounts=tuple(book.AccountRow(f"A-{m.serial}", f"P-{m.serial}", SUPPLIED_FROM) for m in meters),
         agreements=tuple(
-            book.AgreementRow(f"A-{m.serial}", m.serial, "jp-tokyo-water", SUPPLIED_FROM, size_mm=20)
+            book.AgreementRow(f"A-{m.serial}", m.serial, "jp-tokyo", SUPPLIED_FROM, size_mm=20)
             if m.kind == "water"
             else book.AgreementRow(f"A-{m.serial}", m.serial, "jp-tepco-b", SUPPLIED_FROM, capacity_a=40)
             for m in meters

@@ -97,7 +97,7 @@ def test_a_bill_shows_its_lines_and_the_readings_at_both_ends(client: httpx.Clie
     assert "Sewerage" in page
     assert "Meter W-customer" in page
     assert page.count("read by radio") == 2
-    assert "jp-tokyo-water, version 1, 20 mm" in page
+    assert "jp-tokyo, version 1, 20 mm" in page
 
 
 def test_another_customers_things_are_not_there(client: httpx.Client, utility: Utility) -> None:
@@ -321,7 +321,7 @@ def test_a_customer_follows_a_repair_and_has_the_last_word(client: httpx.Client,
             conn,
             **scope,
             service="water",
-            kind="pressure_low",
+            kind="pressure_sag",
             zone_id=None,
             point_id=points["customer-water"],
             note="",

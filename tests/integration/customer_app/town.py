@@ -117,7 +117,7 @@ def _points(house: str) -> tuple[book.PointRow, book.PointRow]:
 
 def _agreements(house: str) -> tuple[book.AgreementRow, book.AgreementRow]:
     return (
-        book.AgreementRow(house, f"{house}-water", "jp-tokyo-water", START, size_mm=20),
+        book.AgreementRow(house, f"{house}-water", "jp-tokyo", START, size_mm=20),
         book.AgreementRow(house, f"{house}-electricity", "jp-tepco-b", START, capacity_a=30),
     )
 

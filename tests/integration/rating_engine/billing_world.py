@@ -169,7 +169,7 @@ def _book(numbers: list[str]) -> Book:
             AgreementRow(
                 f"A-{number}",
                 number,
-                "jp-tokyo-water" if is_water[number] else "jp-tepco-b",
+                "jp-tokyo" if is_water[number] else "jp-tepco-b",
                 LONG_AGO,
                 size_mm=20 if is_water[number] else None,
                 capacity_a=None if is_water[number] else 40,

@@ -82,10 +82,10 @@ BOOK = Book(
         AccountRow("A-0004", "P-0004", BEGAN, "debit"),
     ),
     agreements=(
-        AgreementRow("A-0003", "W-00001", "jp-tokyo-water", BEGAN, MOVED, size_mm=20),
-        AgreementRow("A-0001", "W-00001", "jp-tokyo-water", MOVED, size_mm=20),
+        AgreementRow("A-0003", "W-00001", "jp-tokyo", BEGAN, MOVED, size_mm=20),
+        AgreementRow("A-0001", "W-00001", "jp-tokyo", MOVED, size_mm=20),
         AgreementRow("A-0001", "E-00001", "jp-tepco-b", MOVED, capacity_a=40),
-        AgreementRow("A-0004", "W-00002", "jp-tokyo-water", BEGAN, size_mm=25),
+        AgreementRow("A-0004", "W-00002", "jp-tokyo", BEGAN, size_mm=25),
     ),
     meters=(
         MeterRow("WM-0001", "water", "m3", -3, 9, has_pressure=True, has_actuator=True),

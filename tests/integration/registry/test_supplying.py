@@ -27,7 +27,7 @@ def town(hinode: Town) -> Town:
 def open_agreement(town: Town, *, at: datetime, **fields: Any) -> int:
     given: dict[str, Any] = {
         "account_id": town.id_of("account", "A-0004"), "point_id": town.id_of("point", "W-00001"),
-        "tariff_code": "jp-tokyo-water", "customer_class": "general", "size_mm": 20, "capacity_a": None,
+        "tariff_code": "jp-tokyo", "customer_class": "general", "size_mm": 20, "capacity_a": None,
     }  # fmt: skip
     return operations.open_agreement(town.conn, utility_id=town.utility_id, at=at, **{**given, **fields})
 

@@ -60,6 +60,10 @@ def total_by_fractions(tariff: RandomTariff, quantity: Fraction) -> int:
         for name, amount in found.items():
             lines[name] = lines.get(name, Fraction(0)) + amount
     groups = {"line": list(lines.values()), "month": by_month}.get(tariff.scope, [sum(lines.values(), Fraction(0))])
+    if tariff.scope == "line" and tariff.when == "before_tax" and not tariff.included:
+        # Printed lines are rounded one by one, and taxed together.
+        net = sum(rounded(group, unit=tariff.unit, mode=tariff.mode) for group in groups)
+        return net + rounded(net * tariff.percent / 100, unit=1, mode=tariff.mode)
     return sum(with_tax(tariff, group) for group in groups)
 
 
@@ -146,14 +150,15 @@ services:
     tax: {{percent: "{one.percent}", prices: {"tax_included" if one.included else "tax_excluded"}}}
     rounding: {{unit: "{one.unit}", mode: {one.mode}, scope: {one.scope}, when: {one.when}}}
     charges:
-      - {{item: base, model: base_fee, by: all, price: "{text(one.base)}"}}
+      - {{item: base, model: fee, price: "{text(one.base)}"}}
       - item: block
         model: blocks
         kind: {one.kind}
         blocks:
 {rows}
-      - {{item: fuel_adjustment, model: unit_adjustment, months: {{2020-01: "{text(one.fuel)}"}}}}
-      - {{item: levy, model: levy, unit: "1", mode: {one.levy_mode}, months: {{2020-01: "{text(one.levy)}"}}}}
+      - {{item: fuel_adjustment, model: unit_price, price: {{by: month, of: {{2020-01: "{text(one.fuel)}"}}}}}}
+      - {{item: levy, model: unit_price, round: {{unit: 1, mode: {one.levy_mode}}},
+         price: {{by: month, of: {{2020-01: "{text(one.levy)}"}}}}}}
 """
 
 

@@ -16,7 +16,7 @@ from rating_engine.domain.use import RegisterPoint, Segment, UnitMismatch, bille
 
 START = datetime(2026, 1, 31, 15, tzinfo=UTC)
 END = START + timedelta(days=59)
-WHOLE_M3 = QuantityRule(unit="m3", digits=0, mode="down", of="registers")
+WHOLE_M3 = QuantityRule(unit="m3", decimals=0, mode="down", of="registers")
 TOKYO = ZoneInfo("Asia/Tokyo")
 
 

@@ -1,0 +1,168 @@
+"""Quoting: from what a person asks (use, size, months, days) to what rating needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fractions import Fraction
+
+from rating_engine.domain.facts import FactMissing
+from rating_engine.domain.months import days_of
+from rating_engine.domain.rate import Rating, Use, rate
+from rating_engine.domain.rounding import to_decimals
+from rating_engine.domain.tariff import Tariff
+
+# How many base units one unit is, exactly. Volumes are in litres.
+GALLON = Fraction(3785411784, 10**9)
+CUBIC_FOOT = Fraction(28316846592, 10**9)
+VOLUMES = {
+    "m3": Fraction(1000),
+    "L": Fraction(1),
+    "gal": GALLON,
+    "kgal": 1000 * GALLON,
+    "ft3": CUBIC_FOOT,
+    "ccf": 100 * CUBIC_FOOT,
+    "hcf": 100 * CUBIC_FOOT,
+    "kcf": 1000 * CUBIC_FOOT,
+}
+ENERGIES = {"Wh": Fraction(1), "kWh": Fraction(1000), "MWh": Fraction(10**6), "MJ": Fraction(2500, 9)}
+DAYS_OFF_A_MONTH = 5  # meters are read some days early or late: such a bill still is of a whole cycle
+
+
+class UnitsDiffer(ValueError):
+    """A quantity cannot be told in the tariff's unit."""
+
+
+class PeriodUnusable(ValueError):
+    """The days asked for make no period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked; `usage` is in `unit`, the tariff's own if none is given; `end` is the day after the last."""
+
+    usage: Fraction
+    unit: str | None = None
+    usage_by_period: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    measures: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    services: Sequence[str] = ()
+    months: int | None = None
+    first: date | None = None
+    end: date | None = None
+    month: str | None = None
+    days: int | None = None
+    is_partial: bool | None = None
+    is_end: bool = False
+    size_changed_on: date | None = None
+
+
+def quote(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, Use]:
+    """Rate what is asked.
+
+    :raises UnitsDiffer: if the unit is another kind than the tariff's
+    :raises PeriodUnusable: if the days make no period, or the tariff has none of the services
+    """
+    use = use_of(tariff, question=question, today=today)
+    return rate(_only_services(tariff, question.services), use=use), use
+
+
+def use_of(tariff: Tariff, *, question: Question, today: date) -> Use:
+    """Put a question in the form that rating needs; without any day, the months end with today's."""
+    months = question.months or tariff.cycle.months
+    labels = _labels(question, months=months, today=today)
+    days, cycle_days = _days(question, labels=labels, months=months)
+    usage = question.usage + sum(question.usage_by_period.values(), Fraction(0))
+    by_period = {f"use.{name}": amount for name, amount in question.usage_by_period.items()}
+    return Use(
+        quantity=_billed(tariff, usage, unit=question.unit),
+        size_mm=None,
+        capacity_a=None,
+        customer_class="" if _has_default_class(tariff, question.facts) else "general",
+        days=days,
+        cycle_days=cycle_days,
+        months=labels,
+        facts=tuple(question.facts.items()),
+        measures=tuple({**question.measures, **by_period}.items()),
+        first_day=None if question.first is None else question.first.isoformat(),
+        is_end=question.is_end,
+        size_changed_on=None if question.size_changed_on is None else question.size_changed_on.isoformat(),
+    )
+
+
+def in_unit(amount: Fraction, *, given: str, wanted: str) -> Fraction:
+    """Tell an amount in another unit.
+
+    :raises UnitsDiffer: if the units are of different kinds
+    """
+    if given == wanted:
+        return amount
+    for kind in (VOLUMES, ENERGIES):
+        if given in kind and wanted in kind:
+            return amount * kind[given] / kind[wanted]
+    raise UnitsDiffer(f"{given} cannot be told in {wanted}, the unit of the tariff")
+
+
+def _billed(tariff: Tariff, usage: Fraction, *, unit: str | None) -> int:
+    rule = tariff.quantity
+    exact = in_unit(usage, given=unit or rule.unit, wanted=rule.unit)
+    return int(to_decimals(exact, decimals=rule.decimals, mode=rule.mode) * 10**rule.decimals)
+
+
+def _has_default_class(tariff: Tariff, facts: Mapping[str, str]) -> bool:
+    rule = tariff.facts.get("class")
+    return "class" in facts or (rule is not None and rule.default is not None)
+
+
+def _labels(question: Question, *, months: int, today: date) -> tuple[str, ...]:
+    if question.month is not None:
+        last = date.fromisoformat(f"{question.month}-01")
+    elif question.end is not None:
+        last = question.end - timedelta(days=1)
+    elif question.first is not None:
+        last = _months_on(question.first.replace(day=1), months - 1)
+    else:
+        last = today
+    last = last.replace(day=1)
+    return tuple(f"{_months_on(last, -back):%Y-%m}" for back in range(months - 1, -1, -1))
+
+
+def _days(question: Question, *, labels: tuple[str, ...], months: int) -> tuple[int, int]:
+    """Tell the days of the bill, and those of a whole cycle."""
+    cycle_days = days_of(labels)
+    if question.first is not None:
+        cycle_days = (_months_on(question.first, months) - question.first).days
+    if question.first is not None and question.end is not None:
+        days = (question.end - question.first).days
+        if days < 1:
+            raise PeriodUnusable(f"{question.first} to {question.end} is no period; the end is the day after the last")
+    else:
+        days = cycle_days
+    days = question.days or days
+    is_partial = question.is_partial
+    if is_partial is None:
+        is_partial = question.months is None and days < cycle_days - DAYS_OFF_A_MONTH * months
+    return days, cycle_days if is_partial else days
+
+
+def _months_on(day: date, months: int) -> date:
+    number = day.year * 12 + day.month - 1 + months
+    year, month = divmod(number, 12)
+    for last in (day.day, 30, 29, 28):
+        try:
+            return date(year, month + 1, min(day.day, last))
+        except ValueError:
+            continue
+    raise AssertionError("every month has 28 days")
+
+
+def _only_services(tariff: Tariff, services: Sequence[str]) -> Tariff:
+    if not services:
+        return tariff
+    kept = tuple(one for one in tariff.services if one.service in services)
+    if not kept:
+        known = ", ".join(dict.fromkeys(one.service for one in tariff.services))
+        raise PeriodUnusable(f"tariff {tariff.code} has no {', '.join(services)}; it has {known}")
+    return tariff.model_copy(update={"services": kept})
+
+
+__all__ = ["FactMissing", "PeriodUnusable", "Question", "UnitsDiffer", "in_unit", "quote", "use_of"]
