@@ -85,6 +85,7 @@ def _load(conn: Connection[TupleRow], *, utility_id: int, block: ReadingBlock, n
         ),
     )
     meter_ids = [int(meter_id) for meter_id in np.unique(block.meter_id)]
+    read_from, read_to = from_us(int(block.read_at_us.min())), from_us(int(block.read_at_us.max()))
     readings.insert_batch(
         conn,
         utility_id=utility_id,
@@ -92,11 +93,19 @@ def _load(conn: Connection[TupleRow], *, utility_id: int, block: ReadingBlock, n
         received_at=now,
         source="history",
         meter_ids=meter_ids,
-        read_from=from_us(int(block.read_at_us.min())),
-        read_to=from_us(int(block.read_at_us.max())),
+        read_from=read_from,
+        read_to=read_to,
         stored=length,
     )
-    latest.advance_from(conn, utility_id=utility_id, batch_id=batch_id, meter_ids=meter_ids, received_at=now)
+    latest.advance_from(
+        conn,
+        utility_id=utility_id,
+        batch_id=batch_id,
+        meter_ids=meter_ids,
+        read_from=read_from,
+        read_to=read_to,
+        received_at=now,
+    )
     counts.add_counts(
         conn,
         utility_id=utility_id,

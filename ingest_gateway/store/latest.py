@@ -249,9 +249,19 @@ def page(
 
 
 def advance_from(
-    conn: Connection[TupleRow], *, utility_id: int, batch_id: int, meter_ids: Sequence[int], received_at: datetime
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    batch_id: int,
+    meter_ids: Sequence[int],
+    read_from: datetime,
+    read_to: datetime,
+    received_at: datetime,
 ) -> None:
-    """Move meters' newest readings to the last that one batch stored, for batches that never were rows in Python."""
+    """Move meters' newest readings to the last that one batch stored, for batches that never were rows in Python.
+
+    Without the batch's bounds all that is stored of a meter would be read.
+    """
     conn.execute(
         """
         INSERT INTO meter_latest AS l (utility_id, meter_id, read_at, received_at, register, export_register, flow,
@@ -263,7 +273,7 @@ def advance_from(
             SELECT r.meter_id, r.read_at, r.register, r.export_register, r.flow, r.pressure_kpa, r.voltage_1_v,
                    r.voltage_2_v, r.voltage_3_v, r.battery_pct, r.flags
             FROM own_reading r WHERE r.utility_id = %(utility_id)s AND r.meter_id = m.meter_id
-              AND r.batch_id = %(batch_id)s
+              AND r.batch_id = %(batch_id)s AND r.read_at >= %(read_from)s AND r.read_at <= %(read_to)s
             ORDER BY r.read_at DESC LIMIT 1
         ) AS n ON true
         ORDER BY n.meter_id
@@ -278,6 +288,8 @@ def advance_from(
             "utility_id": utility_id,
             "batch_id": batch_id,
             "meter_ids": list(meter_ids),
+            "read_from": read_from,
+            "read_to": read_to,
             "received_at": received_at,
         },
     )
