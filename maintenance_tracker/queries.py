@@ -7,10 +7,14 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway import queries as ingest
+from ingest_gateway.queries import Anomaly
 from maintenance_tracker.domain.states import State
 from maintenance_tracker.store import crews as crew_store
-from maintenance_tracker.store import incidents, tickets, timeline
+from maintenance_tracker.store import incidents, labels, tickets, timeline
 from maintenance_tracker.store.crews import Crew, CrewMissing
+from maintenance_tracker.store.incidents import ShownPlace
+from maintenance_tracker.store.labels import Label
 from maintenance_tracker.store.tickets import Ticket, TicketUnknown
 from maintenance_tracker.store.timeline import Entry
 from registry import queries as registry
@@ -20,13 +24,17 @@ __all__ = [
     "Crew",
     "CrewMissing",
     "Entry",
+    "Label",
     "MapPoint",
     "OpenTicket",
     "Point",
+    "ShownPlace",
     "Ticket",
     "TicketCounts",
     "TicketUnknown",
     "TicketView",
+    "Watched",
+    "answers",
     "crew_of_login",
     "crews",
     "map_points",
@@ -36,6 +44,7 @@ __all__ = [
     "ticket_at_points",
     "ticket_counts",
     "tickets_of_points",
+    "watch_list",
 ]
 
 
@@ -61,6 +70,16 @@ class TicketView:
     entries: tuple[Entry, ...]
     points: tuple[Point, ...]
     anomaly_ids: tuple[int, ...]
+    shown_at: tuple[int, ...]  # the points that show the trouble, the worst first; to staff alone
+    place: ShownPlace | None  # where it is likely to lie; to staff alone
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A weak finding that lasts and belongs to no ticket, with what was last said of it."""
+
+    anomaly: Anomaly
+    label: Label | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +174,13 @@ def ticket_counts(conn: Connection[TupleRow], *, utility_id: int, now: datetime)
 
 
 def map_points(conn: Connection[TupleRow], *, utility_id: int) -> list[MapPoint]:
-    """List the points concerned by tickets at work, as far as it is known where they lie."""
+    """List the points of tickets at work, and those they concern, as far as it is known where they lie."""
     listed = tickets.in_states(conn, utility_id=utility_id, states=("open", "taken", "started"))
     concerned = tickets.concerned(conn, utility_id=utility_id, ticket_ids=[t.ticket_id for t in listed])
+    for found in listed:
+        own = concerned.setdefault(found.ticket_id, [])
+        if found.point_id is not None and found.point_id not in own:
+            own.append(found.point_id)
     every = {point_id for point_ids in concerned.values() for point_id in point_ids}
     points = {p.point_id: p for p in registry.points(conn, utility_id=utility_id, point_ids=every)}
     return [
@@ -176,6 +199,20 @@ def map_points(conn: Connection[TupleRow], *, utility_id: int) -> list[MapPoint]
         for point in (points[point_id] for point_id in concerned.get(found.ticket_id, []))
         if point.latitude is not None and point.longitude is not None
     ]
+
+
+def watch_list(conn: Connection[TupleRow], *, utility_id: int) -> list[Watched]:
+    """List the weak findings that last, for a person to judge, newest first; those that have a ticket are left out."""
+    listed = [one for one in ingest.open_anomalies(conn, utility_id=utility_id) if one.outlet == "watch"]
+    ids = [one.anomaly_id for one in listed]
+    placed = incidents.placed_anomalies(conn, utility_id=utility_id, anomaly_ids=ids)
+    said = {one.anomaly_id: one for one in labels.of_anomalies(conn, utility_id=utility_id, anomaly_ids=ids)}
+    return [Watched(one, said.get(one.anomaly_id)) for one in listed if one.anomaly_id not in placed]
+
+
+def answers(conn: Connection[TupleRow], *, utility_id: int, since: datetime) -> list[Label]:
+    """List what people said of weak findings since then, oldest first: what detectors can be tuned by."""
+    return labels.answers(conn, utility_id=utility_id, since=since)
 
 
 def crews(conn: Connection[TupleRow], *, utility_id: int) -> list[Crew]:
@@ -201,11 +238,18 @@ def _view(
     if point_ids is not None:
         shown &= set(point_ids)
     behind: list[int] = []
-    if found.incident_id is not None:
-        behind = incidents.anomaly_ids(conn, utility_id=utility_id, incident_id=found.incident_id)
+    shown_at: list[int] = []
+    place: ShownPlace | None = None
+    if found.incident_id is not None and private:
+        incident = {"utility_id": utility_id, "incident_id": found.incident_id}
+        behind = incidents.anomaly_ids(conn, **incident)
+        shown_at = incidents.points_shown(conn, **incident)
+        place = incidents.place_of(conn, **incident)
     return TicketView(
         ticket=found,
         entries=tuple(timeline.entries(conn, utility_id=utility_id, ticket_id=ticket_id, private=private)),
         points=tuple(registry.points(conn, utility_id=utility_id, point_ids=shown)),
-        anomaly_ids=tuple(behind) if private else (),
+        anomaly_ids=tuple(behind),
+        shown_at=tuple(shown_at),
+        place=place,
     )

@@ -25,6 +25,7 @@ from kernel.clock import Clock, ClockNotSet, UtilityClock, wall_now
 from kernel.database import Pool, Scope, open_pool, transaction
 from kernel.jobs import Job, forget_ticks, run_forever
 from kernel.period import local_date
+from maintenance_tracker import operations as maintenance
 from rating_engine import operations as rating
 from rating_engine.invariants import INVARIANTS as RATING_INVARIANTS
 from rating_engine.jobs import bills as bill_jobs
@@ -105,6 +106,7 @@ def jobs(office: Office) -> list[Job]:
         _job("registry.audit-verified", "15 2 * * *", lambda _: registry_jobs.verify_audit_chains(pool, at=now())),
         _job("kernel.invariants", "10 */6 * * *", lambda _: check_invariants(office)),
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
+        _job("tracker.settle", "*/30 * * * *", lambda _: settle_incidents(office)),
         _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
         _job("ingest.forget-gaps", "25 4 * * *", lambda _: forget_gaps(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
@@ -115,6 +117,13 @@ def bill(office: Office) -> None:
     """Run the bill runs whose cycle has closed."""
     for utility in office.utilities():
         bill_jobs.run_due_bills(office.pool, utility_id=utility.utility_id, at=office.clock.now())
+
+
+def settle_incidents(office: Office) -> None:
+    """Let incidents that were quiet for long be over, and track what outlasted its known reason."""
+    for utility in office.utilities():
+        with office.work_for(utility) as conn:
+            maintenance.settle(conn, utility_id=utility.utility_id, at=office.clock.now())
 
 
 def collect(office: Office) -> None:

@@ -38,6 +38,7 @@ QUIET = "quiet"  # the timeline's word for: all readings behind this are normal 
 OVER = "over"
 RENAMED = "renamed"
 MERGED = "merged"
+SPLIT = "split"
 CAME_BACK = "came_back"
 LEAKS = frozenset({"household_leak"})
 MENDED = ("finished", "confirmed")
@@ -50,6 +51,7 @@ class Writer:
     conn: Connection[TupleRow]
     utility_id: int
     tracked: Tracked
+    actor: str = ACTOR
     ids: dict[int, int] = field(default_factory=dict[int, int])
 
     def id_of(self, incident: Incident) -> int:
@@ -75,6 +77,42 @@ def record(
         _write(writer, change)
     released = set(waited) - set(tracked.grouping.waiting)
     waiting.remove(conn, utility_id=utility_id, anomaly_ids=released)
+
+
+def record_merge(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    tracked: Tracked,
+    kept: Incident,
+    gone: Incident,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Write that a person made two incidents one."""
+    writer = Writer(conn, utility_id, tracked, actor)
+    _absorb(writer, Absorbed(gone, kept, int(at.timestamp())), at=at)
+
+
+def record_split(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    tracked: Tracked,
+    rest: Incident,
+    part: Incident,
+    actor: str,
+    at: datetime,
+) -> Ticket:
+    """Write that a person made an incident two; give the ticket of the new one."""
+    writer = Writer(conn, utility_id, tracked, actor)
+    _open(writer, part, at=at)
+    _update(writer, rest, found_at=at, over_at=None)
+    _show(writer, rest, at=at)
+    new = writer.ticket_of(part)
+    detail = {"code": SPLIT, "ticket_id": new.ticket_id, "ticket_number": new.ticket_number}
+    _note(writer, writer.ticket_of(rest), kind="note", at=at, detail=detail)
+    return new
 
 
 def _write(writer: Writer, change: Change) -> None:
@@ -122,7 +160,7 @@ def _open(writer: Writer, incident: Incident, *, at: datetime) -> None:
         zone_id=incident.zone_id,
         point_id=point_id,
         note="",
-        actor=ACTOR,
+        actor=writer.actor,
         at=at,
     )
     _concern(writer, incident, ticket, at=at, again=False, is_new=True)
@@ -152,7 +190,7 @@ def _reopen(writer: Writer, change: Reopened, *, at: datetime) -> None:
         utility_id=writer.utility_id,
         ticket=ticket,
         note="",
-        actor=ACTOR,
+        actor=writer.actor,
         at=at,
         detail={"anomaly_id": change.finding.finding_id},
     )
@@ -165,8 +203,9 @@ def _absorb(writer: Writer, change: Absorbed, *, at: datetime) -> None:
     incidents.set_merged(writer.conn, utility_id=writer.utility_id, incident_id=part, into=host, at=at)
     _update(writer, change.into, found_at=at, over_at=None)
     ticket, gone = writer.ticket_of(change.into), writer.ticket_of(change.incident)
-    write_merged(writer.conn, utility_id=writer.utility_id, ticket=gone, into=ticket, actor=ACTOR, at=at)
+    write_merged(writer.conn, utility_id=writer.utility_id, ticket=gone, into=ticket, actor=writer.actor, at=at)
     _note(writer, ticket, kind="note", at=at, detail={"code": MERGED, "ticket_number": gone.ticket_number})
+    ticket = _rename(writer, change.into, ticket, at=at)
     _concern(writer, change.into, ticket, at=at, again=False, is_new=False)
 
 
@@ -285,7 +324,7 @@ def _note(writer: Writer, ticket: Ticket, *, kind: timeline.EntryKind, at: datet
         ticket_id=ticket.ticket_id,
         kind=kind,
         at=at,
-        actor=ACTOR,
+        actor=writer.actor,
         note="",
         public=True,
         detail=detail,

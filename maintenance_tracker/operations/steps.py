@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from maintenance_tracker.domain.kinds import policy
 from maintenance_tracker.domain.states import CrewMismatch, RepairNotQuiet, Step, TicketTaken, after, check_reopen
 from maintenance_tracker.operations.opening import utility_of
+from maintenance_tracker.operations.rebasing import ask_rebase
 from maintenance_tracker.operations.telling import NoticeKind, tell_customers, tell_screens
 from maintenance_tracker.store import crews, incidents, tickets, timeline
 from maintenance_tracker.store.tickets import Ticket, TicketUnknown
@@ -160,6 +161,8 @@ def finish_ticket(
         conn, utility_id=utility_id, ticket=moved, entry="finished", actor=actor, at=at, note=cause, client_id=client_id
     )
     _tell_all(conn, utility_id=utility_id, ticket=written, kind="repair.finished", at=at)
+    if written.incident_id is not None:
+        ask_rebase(conn, utility_id=utility_id, incident_id=written.incident_id, at=at)
     return written
 
 
