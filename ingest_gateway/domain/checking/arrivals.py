@@ -32,4 +32,7 @@ class Arrivals:
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """Give some of them, in their order."""
-        return type(self)(**{column.name: getattr(self, column.name)[which] for column in fields(self)})
+        return type(self)(*(getattr(self, name)[which] for name in _NAMES))
+
+
+_NAMES = tuple(column.name for column in fields(Arrivals))

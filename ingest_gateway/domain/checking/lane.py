@@ -57,6 +57,8 @@ class Lane:
         self.ahead = 3 + -(-patience.early_s // cohort.interval_s)
         depth = self.behind + self.ahead + 2
         self.ring = Ring(meters=len(cohort.meters), depth=depth, interval_s=cohort.interval_s, keeps=keeps)
+        ring = cohort.meters.ring
+        self._half_ring = np.where(ring > 0, ring // 2, np.iinfo(np.int64).max)
         self.head = fresh(_HEAD, places=self.places)
         self.states = {one.name: fresh(one.fields(cohort), places=self.places) for one in detectors}
 
@@ -204,13 +206,12 @@ class Lane:
 
     def _steps(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> Floats:
         """Count from one register to the next in litres or Wh, the shorter way round where the ring is known."""
-        meters = self.cohort.meters
         steps = after - before
-        if meters.ring.any():
-            half = meters.ring // 2
-            round_ = np.maximum(meters.ring, 1)
-            steps = np.where(meters.ring > 0, (steps + meters.ring + half) % round_ - half, steps)
-        return steps * meters.base_per_unit
+        far = np.abs(steps) > self._half_ring
+        if far.any():
+            ring = self.cohort.meters.ring[far]
+            steps[far] -= np.sign(steps[far]) * ring
+        return steps * self.cohort.meters.base_per_unit
 
     def _measure(self, name: str, slot: int) -> Floats:
         if name not in self.ring.keeps:
