@@ -11,7 +11,13 @@ from ingest_gateway.domain.checking.detector import Detector
 from ingest_gateway.domain.checking.findings import Finding, Kind
 from ingest_gateway.domain.checking.meters import WATER
 from ingest_gateway.domain.checking.quiet import Quiet
-from ingest_gateway.domain.checking.ring import ELECTRICITY_KEEPS, WATER_KEEPS, Ring
+from ingest_gateway.domain.checking.ring import (
+    MEASURES_OF_ELECTRICITY,
+    MEASURES_OF_WATER,
+    WHOLE_OF_ELECTRICITY,
+    WHOLE_OF_WATER,
+    Ring,
+)
 from ingest_gateway.domain.checking.state import Arrays, Field, Places, carried, fresh
 from ingest_gateway.domain.checking.view import Cohort, Floats, Stage, View
 
@@ -52,11 +58,17 @@ class Lane:
         self.detectors = detectors
         self.behind = patience.slots_between(cohort.interval_s)
         self.next_slot: int | None = None  # of the next early tick
-        keeps = WATER_KEEPS if _is_water(cohort) else ELECTRICITY_KEEPS
+        water = bool(np.all(cohort.meters.service == WATER))
         # A meter whose clock is ahead may be one slot before its time, and the early tick waits.
         self.ahead = 3 + -(-patience.early_s // cohort.interval_s)
         depth = self.behind + self.ahead + 2
-        self.ring = Ring(meters=len(cohort.meters), depth=depth, interval_s=cohort.interval_s, keeps=keeps)
+        self.ring = Ring(
+            meters=len(cohort.meters),
+            depth=depth,
+            interval_s=cohort.interval_s,
+            whole=WHOLE_OF_WATER if water else WHOLE_OF_ELECTRICITY,
+            measures=MEASURES_OF_WATER if water else MEASURES_OF_ELECTRICITY,
+        )
         ring = cohort.meters.ring
         self._half_ring = np.where(ring > 0, ring // 2, np.iinfo(np.int64).max)
         self.head = fresh(_HEAD, places=self.places)
@@ -122,10 +134,10 @@ class Lane:
             known = saved.get(detector.name, {})
             self.states[detector.name] = carried(known, fields=fields, before=before, now=self.places)
         _, from_rows, to_rows = np.intersect1d(before["meter"], self.places["meter"], return_indices=True)
-        for name in self.ring.keeps:
+        for name, held in self.ring.arrays.items():
             cells = saved["ring"].get(name)
-            if cells is not None and len(cells) == self.ring.depth:
-                self.ring.arrays[name][:, to_rows] = cells[:, from_rows]
+            if cells is not None and (len(cells), cells.shape[2]) == (self.ring.depth, held.shape[2]):
+                held[:, to_rows] = cells[:, from_rows]
 
     def _ready_s(self) -> int:
         assert self.next_slot is not None, "the first reading sets it"
@@ -214,7 +226,7 @@ class Lane:
         return steps * self.cohort.meters.base_per_unit
 
     def _measure(self, name: str, slot: int) -> Floats:
-        if name not in self.ring.keeps:
+        if not self.ring.keeps(name):
             return np.full(len(self.cohort.meters), np.nan)
         return self.ring.at(name, slot).astype(np.float64)
 
@@ -223,7 +235,7 @@ class Lane:
         return np.where(battery == MISSING, np.nan, battery)
 
     def _export(self, slot: int, seen: NDArray[np.bool_]) -> Floats:
-        if "export_register" not in self.ring.keeps:
+        if not self.ring.keeps("export_register"):
             return np.full(len(seen), np.nan)
         after, before = self.ring.at("export_register", slot), self.ring.at("export_register", slot - 1)
         return np.where((after != MISSING) & (before != MISSING), self._steps(before, after), np.nan)
@@ -238,10 +250,6 @@ class Lane:
                 self.head[name][:] = 0.0
             self.head[name] += value / hours
         return place == per_hour - 1
-
-
-def _is_water(cohort: Cohort) -> bool:
-    return bool(np.all(cohort.meters.service == WATER))
 
 
 def _places(saved: Arrays) -> Places:

@@ -72,7 +72,7 @@ class View:
     v2: Floats
     v3: Floats
     battery_pct: Floats
-    flags: NDArray[np.int32]
+    flags: NDArray[np.int64]
     missed: NDArray[np.int64]  # slots in a row up to this one without a reading; very many where none ever came
     quiet: Mask  # planned work, closed supply, an exchange: nothing begins here
     hour_use: Floats  # at the end of an hour: litres or Wh an hour over it, NaN unless all of it is known
