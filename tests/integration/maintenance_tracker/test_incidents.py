@@ -160,6 +160,7 @@ def test_a_weak_finding_waits_for_a_person_and_every_answer_is_kept(town):
     ticket_id = answer(leak, "confirmed")
     assert [ticket.ticket_id for ticket in town.tickets()] == [ticket_id]
     [left] = queries.watch_list(town.conn, utility_id=town.utility_id)
+    assert left.label is not None
     assert (left.anomaly.anomaly_id, left.label.answer) == (drip, "dismissed")
     kept = queries.answers(town.conn, utility_id=town.utility_id, since=T0)
     assert [(one.anomaly_id, one.answer, one.answered_by) for one in kept] == [
