@@ -35,6 +35,9 @@ def evaluate(
     folder: Set,
     tickets_file: Annotated[Path, typer.Option("--out", help="where the tickets go, one JSON object a line")],
     batch: Annotated[int, typer.Option(min=1, help="readings that the checker takes at once")] = 5000,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a detector by its name; may be given several times")
+    ] = None,
     json_file: JsonFile = None,
     real_homes: RealHomes = False,
     details: Details = False,
@@ -49,7 +52,7 @@ def evaluate(
         task = progress.add_task(f"reading {folder}", total=None)
         given = folders.read(folder)
         result = run.evaluate(
-            given, batch=batch, say=lambda share: progress.update(task, description=f"checking {share:.0%}")
+            given, batch=batch, only=only, say=lambda share: progress.update(task, description=f"checking {share:.0%}")
         )
     lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in result.tickets]
     tickets_file.write_text("".join(lines), encoding="utf-8")

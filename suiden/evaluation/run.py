@@ -1,7 +1,7 @@
 """Running a set through the checker and the grouping, strictly in the order in which its readings arrived."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, groupby
@@ -59,12 +59,16 @@ class Tracker:
             self.changes += self.grouping.step(at_s=at_s, opened=opened.values(), ended=ended)
 
 
-def evaluate(folder: Folder, *, batch: int, say: Callable[[float], None]) -> Result:
-    """Run a set through; `say` is told the share that is done.
+def evaluate(
+    folder: Folder, *, batch: int, say: Callable[[float], None], only: Collection[str] | None = None
+) -> Result:
+    """Run a set through all detectors, or `only` those named; `say` is told the share that is done.
 
     :raises FoundTooEarly: if a finding rests on what had not arrived
     """
-    checker = Checker(folder.meters, detectors_for=detectors_for(), quiet=[_span(work) for work in folder.works])
+    checker = Checker(
+        folder.meters, detectors_for=detectors_for(only=only), quiet=[_span(work) for work in folder.works]
+    )
     tracker = Tracker(folder.meters, new_grouping(folder))
     found: list[Finding] = []
     spent_s = 0.0
