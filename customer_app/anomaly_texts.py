@@ -1,12 +1,10 @@
-"""What the checker found, in plain words: what is wrong, since when, and on which readings that rests."""
+"""What the checker found, for those who work with it: where, since when, how far beyond what is usual."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
-from customer_app import labels
+from customer_app import evidence, labels
 from customer_app.visit import Visit
 from ingest_gateway.queries import Anomaly
 from registry import queries as registry_queries
@@ -31,6 +29,8 @@ class AnomalyText:
     since: str
     lasted: str
     is_open: bool
+    is_weak: bool  # on the watch list: a person looks at it first
+    meters: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,21 @@ def described(visit: Visit, found: Sequence[Anomaly]) -> tuple[AnomalyText, ...]
     point_ids = sorted({one.point_id for one in found if one.point_id is not None})
     points = {point.point_id: point for point in registry_queries.points(visit.conn, **scope, point_ids=point_ids)}
     zones = {zone.zone_id: zone for zone in registry_queries.zones(visit.conn, **scope)}
+    stations = _stations(visit, found)
     serials = _serials(visit, found)
     texts: list[AnomalyText] = []
     for one in found:
         point = points.get(one.point_id) if one.point_id is not None else None
         zone = zones.get(one.zone_id) if one.zone_id is not None else None
+        place = f"{point.address} {point.building}".strip() if point else zone.name if zone else ""
         texts.append(
             AnomalyText(
                 anomaly_id=one.anomaly_id,
                 path=f"/operator/anomalies/{one.anomaly_id}",
                 service=one.service,
                 kind=labels.fault(visit.translate, one.kind),
-                look="is-bad" if one.kind in ("pressure_low", "voltage_low", "voltage_high") else "is-warn",
-                place=f"{point.address} {point.building}".strip() if point else zone.name if zone else "",
+                look=labels.fault_look(one.kind) if one.outlet == "ticket" else "",
+                place=stations.get(one.place_id, "") if one.scope == "gateway" else place,
                 zone_code=zone.code if zone else "",
                 meter_id=one.meter_id,
                 serial=serials.get(one.meter_id, "") if one.meter_id is not None else "",
@@ -67,6 +69,8 @@ def described(visit: Visit, found: Sequence[Anomaly]) -> tuple[AnomalyText, ...]
                 since=visit.formats.datetime(one.started_at),
                 lasted=visit.formats.duration((one.ended_at or visit.now) - one.started_at),
                 is_open=one.ended_at is None,
+                is_weak=one.outlet == "watch",
+                meters=_meters(visit, one),
             )
         )
     return tuple(texts)
@@ -89,95 +93,64 @@ def grouped(visit: Visit, found: Sequence[Anomaly], *, limit: int) -> tuple[Anom
 
 
 def line(visit: Visit, found: Anomaly) -> str:
-    """Say in one line what was seen."""
-    _, evidence = visit.translate, found.evidence
-    unit = str(evidence.get("unit", ""))
-    match found.kind:
-        case "pressure_low" | "voltage_low":
-            return _(
-                "fell to %(worst)s %(unit)s; %(limit)s is the least allowed", **_numbers(visit, evidence), unit=unit
-            )
-        case "pressure_high" | "voltage_high":
-            return _(
-                "rose to %(worst)s %(unit)s; %(limit)s is the most allowed", **_numbers(visit, evidence), unit=unit
-            )
-        case "continuous_flow":
-            litres = found.litres_so_far(at=visit.now)
-            return _(
-                "never below %(rate)s L/h; about %(litres)s L lost so far",
-                rate=_number(visit, evidence.get("litres_per_hour")),
-                litres=visit.formats.number(int(litres or 0)),
-            )
-        case "stuck_meter":
-            if evidence.get("rule") == "frozen":
-                return _(
-                    "the meter reports flow (%(reported)s %(unit)s), but its register does not move",
-                    reported=_number(visit, evidence.get("reported")),
-                    unit=str(evidence.get("reported_unit", "")),
-                )
-            return _(
-                "the register has not moved, and the longest pause before was %(hours)s h",
-                hours=_number(visit, evidence.get("longest_pause_h")),
-            )
-        case _:
-            return ""
+    """Say in figures what was seen, what is usual and where the limit is."""
+    _, told = visit.translate, found.evidence
+    litres = found.litres_so_far(at=visit.now)
+    if litres is not None:
+        return _(
+            "never below %(rate)s L/h; about %(litres)s L lost so far",
+            rate=evidence.number(visit.formats, float(told["litres_per_hour"])),
+            litres=visit.formats.number(int(litres)),
+        )
+    limit, usual = evidence.main(told, role="limit"), evidence.main(told, role="usual")
+    unit = limit.unit if limit else usual.unit if usual else ""
+    seen = evidence.main(told, role="seen", unit=unit)
+    parts = [evidence.text(visit, seen)] if seen else []
+    if usual is not None and usual.unit == unit:
+        parts.append(_("usually %(usual)s", usual=evidence.text(visit, usual)))
+    if limit is not None and seen is not None:
+        parts.append(_("limit %(limit)s", limit=evidence.text(visit, limit)))
+    return ", ".join(parts)
 
 
 def facts(visit: Visit, found: Anomaly) -> tuple[Fact, ...]:
-    """List what the finding rests on."""
-    _, evidence = visit.translate, found.evidence
-    unit = str(evidence.get("unit", ""))
-    listed = [Fact(_("What was seen"), line(visit, found))]
-    for reading in evidence.get("readings", ()):
-        shown = reading.get("value", reading.get("register"))
-        text = "" if shown is None else f"{_number(visit, shown)} {unit if 'value' in reading else ''}".strip()
-        listed.append(Fact(visit.formats.datetime(datetime.fromisoformat(reading["at"])), text or _("a reading")))
-    if "limit" in evidence:
-        listed.append(Fact(_("Limit"), f"{_number(visit, evidence['limit'])} {unit}".strip()))
-    if "litres_through_meter" in evidence:
-        text = f"{_number(visit, evidence['litres_through_meter'])} L"
-        listed.append(Fact(_("Passed the meter when it was found"), text))
-    listed.append(Fact(_("Found"), visit.formats.datetime(found.found_at)))
-    if found.ended_at is not None:
-        listed.append(Fact(_("Ended"), visit.formats.datetime(found.ended_at)))
-    listed.append(Fact(_("Rule"), found.detector))
-    return tuple(listed)
-
-
-def parameters(found: Anomaly) -> tuple[Fact, ...]:
-    """List the rule's parameters as they were."""
-    return tuple(Fact(name, str(value)) for name, value in sorted(found.evidence.get("parameters", {}).items()))
+    """List the numbers that the finding rests on."""
+    return tuple(
+        Fact(evidence.label(visit.translate, one.name), evidence.text(visit, one))
+        for one in evidence.amounts(found.evidence)
+    )
 
 
 def _merged(visit: Visit, text: AnomalyText, group: Sequence[Anomaly]) -> AnomalyText:
     _, first = visit.translate, min(group, key=lambda one: one.started_at)
-    worst = sorted(float(one.evidence["worst"]) for one in group if "worst" in one.evidence)
-    words = _("%(n)s meters", n=visit.formats.number(len(group)))
-    if worst:
-        unit = str(group[0].evidence.get("unit", ""))
-        extreme = worst[0] if group[0].kind.endswith("_low") else worst[-1]
-        words = _("%(n)s meters, worst %(worst)s %(unit)s", n=len(group), worst=_number(visit, extreme), unit=unit)
+    meters = {meter_id for one in group for meter_id in one.meter_ids}
     return replace(
         text,
         path=f"/operator/anomalies?{urlencode({'kind': first.kind, 'zone': first.zone_id})}",
-        place=words,
+        place=_("%(n)s meters", n=visit.formats.number(len(meters))),
         line="",
+        meters="",
         since=visit.formats.datetime(first.started_at),
         lasted=visit.formats.duration(visit.now - first.started_at),
+        is_weak=all(one.outlet == "watch" for one in group),
     )
 
 
-def _numbers(visit: Visit, evidence: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _number(visit, evidence.get(name)) for name in ("worst", "limit")}
-
-
-def _number(visit: Visit, amount: Any) -> str:
-    if not isinstance(amount, int | float):
-        return "–"
-    return visit.formats.number(amount, decimals=0 if float(amount).is_integer() or abs(amount) >= 1000 else 1)
+def _meters(visit: Visit, found: Anomaly) -> str:
+    if found.scope == "meter" or not found.meter_ids:
+        return ""
+    return visit.translate("%(n)s meters", n=visit.formats.number(len(found.meter_ids)))
 
 
 def _serials(visit: Visit, found: Sequence[Anomaly]) -> dict[int, str]:
     meter_ids = sorted({one.meter_id for one in found if one.meter_id is not None})
     installed = registry_queries.installations_of_meters(visit.conn, utility_id=visit.utility_id, meter_ids=meter_ids)
     return {meter.meter_id: meter.serial for meter in installed}
+
+
+def _stations(visit: Visit, found: Sequence[Anomaly]) -> dict[int, str]:
+    """Give the names of the concentrators among the places."""
+    if not any(one.scope == "gateway" for one in found):
+        return {}
+    senders = registry_queries.senders(visit.conn, utility_id=visit.utility_id)
+    return {sender.sender_id: sender.name for sender in senders}

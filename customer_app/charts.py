@@ -44,6 +44,22 @@ class Band:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A height that stands for the whole time: a limit, or what is usual."""
+
+    height: float
+    look: str  # limit or usual
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant on the way from the left edge (0) to the right one (1)."""
+
+    share: float
+    look: str  # began or found
+
+
 def bar_chart(
     *,
     title: str,
@@ -76,12 +92,17 @@ def line_chart(
     axis: Sequence[str],
     unit: str,
     band: Band | None = None,
+    levels: Sequence[Level] = (),
+    moments: Sequence[Moment] = (),
     from_zero: bool = False,
     height: int = 220,
     scale_text: "ScaleText | None" = None,
 ) -> Markup:
-    """Draw lines over a normal range. `axis` are the labels below, evenly spaced from the left edge."""
-    known = [h for line in lines for h in line.heights if h is not None]
+    """Draw lines over a normal range, with levels across and moments up and down.
+
+    `axis` are the labels below, evenly spaced from the left edge.
+    """
+    known = [h for line in lines for h in line.heights if h is not None] + [level.height for level in levels]
     if band is not None:
         known += [band.low, band.high]
     low, high = _range(known, from_zero=from_zero)
@@ -91,6 +112,12 @@ def line_chart(
     if band is not None:
         y_high, y_low = (100 * (high - edge) / (high - low) for edge in (band.high, band.low))
         inner.append(f'<rect class="band" x="0" width="100" y="{y_high:.2f}" height="{y_low - y_high:.2f}"/>')
+    for moment in moments:
+        x = 100 * min(1.0, max(0.0, moment.share))
+        inner.append(f'<line class="moment {moment.look}" x1="{x:.2f}" x2="{x:.2f}" y1="0" y2="100"/>')
+    for level in levels:
+        y = 100 * (high - level.height) / (high - low)
+        inner.append(f'<line class="{level.look}" x1="0" x2="100" y1="{y:.2f}" y2="{y:.2f}"/>')
     for number, line in enumerate(lines, start=1):
         runs = _runs(line.heights, low=low, high=high)
         inner += [f'<polyline class="line-{(number - 1) % 3 + 1}" points="{points}"/>' for points in runs]

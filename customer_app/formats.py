@@ -12,6 +12,9 @@ from kernel import money
 from kernel.i18n import Translate
 from kernel.period import Period
 
+DAYS_BY_NAME = 6  # before the name of a day would be ambiguous
+EAST_ASIAN = frozenset({"ja", "zh"})  # year, month, day, each with its sign
+SHORT_DATES = {"ja": "M月d日(E)", "zh": "M月d日E"}
 UNIT_SIGNS = {"m3": "m³", "ft3": "ft³", "gal": "gal", "kWh": "kWh"}
 
 
@@ -52,10 +55,10 @@ class Formats:
         return at.astimezone(self.zone)
 
     def date(self, day: dt.date) -> str:
-        return dates.format_date(day, "long" if self.locale == "ja" else "d MMM y", locale=self.locale)
+        return dates.format_date(day, "long" if self.locale in EAST_ASIAN else "d MMM y", locale=self.locale)
 
     def short_date(self, day: dt.date) -> str:
-        return dates.format_date(day, "M月d日(E)" if self.locale == "ja" else "EEE d MMM", locale=self.locale)
+        return dates.format_date(day, SHORT_DATES.get(self.locale, "EEE d MMM"), locale=self.locale)
 
     def day_of(self, at: dt.datetime) -> str:
         """Write the calendar day of an instant."""
@@ -74,13 +77,13 @@ class Formats:
         return f"{self.day_of(at)} {self.time(at)}"
 
     def month(self, day: dt.date) -> str:
-        return dates.format_date(day, "y年M月" if self.locale == "ja" else "MMMM y", locale=self.locale)
+        return dates.format_date(day, "y年M月" if self.locale in EAST_ASIAN else "MMMM y", locale=self.locale)
 
     def short_month(self, day: dt.date) -> str:
-        return dates.format_date(day, "M月" if self.locale == "ja" else "MMM", locale=self.locale)
+        return dates.format_date(day, "M月" if self.locale in EAST_ASIAN else "MMM", locale=self.locale)
 
     def year(self, day: dt.date) -> str:
-        return dates.format_date(day, "y年" if self.locale == "ja" else "y", locale=self.locale)
+        return dates.format_date(day, "y年" if self.locale in EAST_ASIAN else "y", locale=self.locale)
 
     def weekday(self, day: dt.date) -> str:
         return dates.format_date(day, "E", locale=self.locale)
@@ -97,9 +100,16 @@ class Formats:
             return self.date(first)
         if first.year != last.year:
             return f"{self.date(first)} – {self.date(last)}"
-        if self.locale == "ja":
+        if self.locale in EAST_ASIAN:
             return f"{self.date(first)} – {dates.format_date(last, 'M月d日', locale=self.locale)}"
         return f"{dates.format_date(first, 'd MMM', locale=self.locale)} – {self.date(last)}"
+
+    def since(self, at: dt.datetime, *, now: dt.datetime) -> str:
+        """Write when something began: in the last days by the name of the day, as people say it."""
+        day, today = self.local(at).date(), self.local(now).date()
+        if (today - day).days < DAYS_BY_NAME:
+            return f"{dates.format_date(day, 'EEEE', locale=self.locale)} {self.time(at)}"
+        return self.datetime(at)
 
     def ago(self, at: dt.datetime, *, now: dt.datetime) -> str:
         """Write how long ago something was."""

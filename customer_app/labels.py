@@ -44,16 +44,33 @@ TICKET_STATES = {
     "cancelled": (mark("Cancelled"), ""),
 }
 FAULTS = {
-    "pressure_low": mark("Low water pressure"),
-    "pressure_high": mark("High water pressure"),
-    "voltage_low": mark("Low voltage"),
-    "voltage_high": mark("High voltage"),
-    "continuous_flow": mark("Water flows without a pause"),
+    "pipe_burst": mark("Burst pipe"),
+    "slow_leak": mark("Leak in the network"),
+    "household_leak": mark("Water flows without a pause"),
     "stuck_meter": mark("The meter stands still"),
+    "backflow": mark("Water flows backwards"),
+    "tamper": mark("The meter counts too little"),
+    "sensor_drift": mark("A sensor shows wrong values"),
+    "pressure_sag": mark("Low water pressure"),
+    "valve_closure": mark("A valve is closed"),
+    "low_battery": mark("Battery nearly empty"),
+    "silent_meter": mark("The meter is silent"),
+    "voltage_sag": mark("Low voltage"),
+    "voltage_swell": mark("High voltage"),
+    "phase_loss": mark("A phase is missing"),
+    "outage": mark("Power cut"),
+    "theft": mark("The meter counts too little power"),
+    "unregistered_export": mark("Power fed in without an agreement"),
+    "concentrator_lost": mark("A concentrator is silent"),
+    "storm": mark("Many meters are silent"),
+    # what people report
     "burst": mark("Burst pipe"),
     "leak": mark("Leak"),
-    "outage": mark("Power cut"),
 }
+# Supply itself fails, or is not safe: these are looked at first.
+SEVERE = frozenset(
+    {"pipe_burst", "backflow", "pressure_sag", "voltage_sag", "voltage_swell", "phase_loss", "outage", "storm"}
+)
 CHANNEL_KINDS = {
     "phone": mark("Phone"),
     "sms": mark("Text message"),
@@ -104,6 +121,11 @@ def channel(_: Translate, code: str) -> str:
 
 def fault(_: Translate, code: str) -> str:
     return _(FAULTS.get(code, code.replace("_", " ")))
+
+
+def fault_look(code: str) -> str:
+    """Give the look of a fault's badge."""
+    return "is-bad" if code in SEVERE else "is-warn"
 
 
 def ticket_state(_: Translate, code: str) -> tuple[str, str]:

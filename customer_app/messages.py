@@ -1,5 +1,9 @@
-"""Collecting what is to be translated: `python -m customer_app.messages` updates the catalogues."""
+"""Collecting what is to be translated: `python -m customer_app.messages` updates the catalogues.
 
+Languages of customers alone have what customers meet: their pages, letters, and what the checker says to them.
+"""
+
+import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -12,10 +16,17 @@ from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
 from customer_app.elsewhere import MESSAGES
-from kernel.i18n import CATALOGUES, LOCALES, SOURCE_LOCALE
+from kernel.i18n import CATALOGUES, LOCALES, SOURCE_LOCALE, STAFF_LOCALES
 
 HERE = Path(__file__).resolve().parent
 KEYWORDS: dict[str, None] = {"_": None, "mark": None, "translate": None}
+# What only staff ever see; all else is for customers too.
+STAFF_PLACES = re.compile(
+    r"customer_app/(templates/(operator|office|crew|audit|handheld|works)/"
+    r"|routes/(operator|office|crew|audit|works|handheld|api_)\w*\.py"
+    r"|(adjustment_texts|anomaly_texts|checker_\w+|collection_pages|evidence\w*|gap_pages|incident_\w+|meter_pages"
+    r"|navigation|office_\w+|telemetry|tickets|watch_\w+|zone_charts)\.py)"
+)
 TEMPLATE_OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true"}
 
 
@@ -33,15 +44,15 @@ def main() -> int:
         if locale == SOURCE_LOCALE:
             continue
         catalogue = read(locale)
-        catalogue.update(wanted, no_fuzzy_matching=True)
+        catalogue.update(of_language(locale, wanted=wanted), no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         path = CATALOGUES / locale / "messages.po"
         path.parent.mkdir(exist_ok=True)
         with path.open("wb") as file:
             write_po(file, catalogue, width=120, sort_output=True, omit_header=True)
-        untranslated = missing(locale, wanted=wanted)
+        untranslated = missing(locale, wanted=of_language(locale, wanted=wanted))
         gaps += len(untranslated)
-        found = [f"{locale}: {len(wanted)} messages, {len(untranslated)} without translation", *untranslated]
+        found = [f"{locale}: {len(catalogue)} messages, {len(untranslated)} without translation", *untranslated]
         sys.stdout.write("\n  ".join(found) + "\n")
     return 1 if gaps else 0
 
@@ -56,6 +67,18 @@ def collect() -> Catalog:
     for place, messages in MESSAGES.items():
         for message in messages:
             catalogue.add(message, locations=[(place, 0)])
+    return catalogue
+
+
+def of_language(locale: str, *, wanted: Catalog) -> Catalog:
+    """Give what a language must have: all, or what customers meet."""
+    if locale in STAFF_LOCALES:
+        return wanted
+    catalogue = Catalog(locale=None, charset="utf-8", fuzzy=False)
+    for message in wanted:
+        places = [place for place, _line in message.locations]
+        if message.id and not all(STAFF_PLACES.match(place) for place in places):
+            catalogue.add(str(message.id), locations=message.locations)
     return catalogue
 
 

@@ -7,7 +7,7 @@ from customer_app import labels, money, notice_texts
 from customer_app.meter_pages import SUPPLY
 from customer_app.visit import Visit
 from ingest_gateway import queries as ingest_queries
-from kernel.i18n import mark
+from kernel.i18n import LANGUAGES, mark
 from maintenance_tracker import queries as tracker_queries
 from rating_engine import queries as rating_queries
 from registry import queries as registry_queries
@@ -157,7 +157,7 @@ def person(visit: Visit, party: Party) -> Person:
         kana=party.name_kana,
         kind=_("Person") if party.kind == "person" else _("Firm"),
         note=party.note,
-        language={"ja": "日本語", "en": "English"}.get(party.locale, party.locale),
+        language=LANGUAGES.get(party.locale, party.locale),
         contacts=tuple(
             Contact(_(labels.CHANNEL_KINDS[c.kind]), c.address, _contact_path(c.kind, c.address), c.preferred)
             for c in registry_queries.channels_of_party(visit.conn, **scope)

@@ -8,7 +8,7 @@ import jinja2
 
 from customer_app.navigation import Entry
 from customer_app.statics import Statics
-from kernel.i18n import Translate
+from kernel.i18n import LANGUAGES, LOCALES, Translate
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -47,6 +47,16 @@ class Frame:
     topics: str
     translate: Translate
     live_mark: str = ""  # from when on its live topics may have changed
+    locales: tuple[str, ...] = LOCALES  # to choose from
+
+    @property
+    def language(self) -> str:
+        return LANGUAGES.get(self.locale, self.locale)
+
+    @property
+    def languages(self) -> tuple[tuple[str, str], ...]:
+        """Give the languages to choose from, each named in itself."""
+        return tuple((locale, LANGUAGES[locale]) for locale in self.locales)
 
 
 class Renderer:

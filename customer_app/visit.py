@@ -17,7 +17,7 @@ from customer_app.rendering import Frame, Page
 from customer_app.services import Services
 from kernel.clock import wall_now
 from kernel.database import Scope, enter_scope
-from kernel.i18n import Translate, choose_locale, translator
+from kernel.i18n import LOCALES, STAFF_LOCALES, Translate, choose_locale, translator
 from registry import operations as registry_operations
 from registry.operations import SignedIn
 from registry.queries import Utility
@@ -159,6 +159,7 @@ class Visit:
             topics=",".join(page.topics()),
             translate=self.translate,
             live_mark=self.live_mark,
+            locales=LOCALES if self.who is None or self.who.party_id is not None else STAFF_LOCALES,
         )
 
 

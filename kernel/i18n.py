@@ -9,7 +9,9 @@ from babel.messages.pofile import read_po
 
 CATALOGUES = Path(__file__).resolve().parent.parent / "customer_app" / "locales"
 SOURCE_LOCALE = "en"
-LOCALES = ("en", "ja")
+LANGUAGES = {"en": "English", "ja": "日本語", "zh": "简体中文"}  # that customers may choose, each named in itself
+LOCALES = tuple(LANGUAGES)
+STAFF_LOCALES = ("en", "ja")  # of staff's pages
 
 Translate = Callable[..., str]
 

@@ -22,6 +22,7 @@ from customer_app.routes import (
     office_lists,
     office_money,
     operator,
+    operator_anomalies,
     operator_dig,
     operator_files,
     operator_gaps,
@@ -51,6 +52,7 @@ SURFACES: dict[Surface, list[APIRouter]] = {
     ],
     "staff": [
         operator.router,
+        operator_anomalies.router,
         operator_meters.router,
         operator_dig.router,
         operator_gaps.router,

@@ -1,4 +1,4 @@
-"""The control room: telemetry, anomalies in plain words, a meter and its orders, processes."""
+"""The control room: telemetry, a meter and its orders, processes."""
 
 import html
 import re
@@ -9,7 +9,6 @@ import psycopg
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
 
 from customer_app.routes import operator_meters
 from ingest_gateway.queries import console
@@ -29,34 +28,6 @@ def entered(conn: Connection[TupleRow], utility: Utility) -> Connection[TupleRow
 def meter_id(utility: Utility) -> int:
     with psycopg.connect(utility.database_url) as conn:
         return town.meters(conn, utility_id=utility.utility_id)["W-customer"]
-
-
-@pytest.fixture
-def anomaly_id(utility: Utility, meter_id: int) -> int:
-    evidence = {
-        "limit": 150.0,
-        "unit": "kPa",
-        "worst": 92.5,
-        "readings": [{"at": "2026-06-17T03:00:00+00:00", "value": 140.0}],
-        "parameters": {"in_a_row": 2},
-    }
-    with psycopg.connect(utility.database_url) as conn:
-        row = (
-            entered(conn, utility)
-            .execute(
-                """
-                INSERT INTO anomaly (utility_id, meter_id, point_id, service, kind, detector, started_at, found_at,
-                                     evidence)
-                SELECT %(utility_id)s, %(meter_id)s, point_id, 'water', 'pressure_low', 'pressure_low 1', %(at)s,
-                       %(at)s, %(e)s
-                FROM installation WHERE meter_id = %(meter_id)s RETURNING anomaly_id
-                """,
-                {"utility_id": utility.utility_id, "meter_id": meter_id, "at": town.NOW, "e": Jsonb(evidence)},
-            )
-            .fetchone()
-        )
-    assert row is not None
-    return row[0]
 
 
 def test_received_is_shown_as_the_sum_of_its_parts(client: httpx.Client, utility: Utility) -> None:
@@ -137,36 +108,6 @@ def test_a_meter_that_should_have_been_heard_of_is_silent(
     text = client.get("/operator/telemetry?silent=1").text
     assert "W-customer" in text
     assert "E-customer" not in text
-
-
-def test_an_anomaly_is_told_in_plain_words(client: httpx.Client, anomaly_id: int) -> None:
-    sign_in(client, "operator")
-    line = "fell to 92.5 kPa; 150 is the least allowed"
-    assert line in client.get("/operator/anomalies").text
-    text = client.get(f"/operator/anomalies/{anomaly_id}").text
-    for word in (line, "Low water pressure", "日の出町1丁目2番3号", "W-customer", "pressure_low 1", "in_a_row"):
-        assert word in text, word
-    assert client.get("/operator/anomalies/999999").status_code == 404
-
-
-def test_many_findings_of_one_kind_in_one_zone_are_one_line(client: httpx.Client, utility: Utility) -> None:
-    with psycopg.connect(utility.database_url) as conn:
-        # A third meter in stock completes the three; the zone is what they share.
-        entered(conn, utility).execute(
-            """
-            INSERT INTO anomaly (utility_id, meter_id, zone_id, service, kind, detector, started_at, found_at, evidence)
-            SELECT m.utility_id, m.meter_id, z.zone_id, 'water', 'pressure_low', 'pressure_low 1', %(at)s, %(at)s,
-                   jsonb_build_object('worst', 90 + m.meter_id, 'unit', 'kPa', 'limit', 150)
-            FROM meter m JOIN zone z ON z.code = 'W1'
-            """,
-            {"at": town.NOW},
-        )
-    sign_in(client, "operator")
-    text = client.get("/operator?fragment=anomalies").text
-    assert text.count("list-item") == 1
-    assert "4 meters, worst 91 kPa" in text
-    path = text.split('list-item" href="')[1].split('"')[0].replace("&amp;", "&")
-    assert client.get(path).text.count("list-item") == 4
 
 
 def test_an_order_is_asked_for_once_more_and_then_queued(client: httpx.Client, utility: Utility, meter_id: int) -> None:
