@@ -1,0 +1,189 @@
+"""A pressure sensor that drifts: it moves away from the other sensors of its zone for days, and it alone.
+
+Rule, at each whole hour: what a meter shows less its usual is compared with the median of its zone (of its network
+where fewer than three of the zone are heard). The mean of the last 24 hours is looked at every 6: three times in a row
+more than 5 deviations of its own past days, and more than 3 % of the usual, is a drift, unless two others of the zone
+move the same way. Hours in which the whole zone is far from its usual are left out.
+It ends below 40 % of the limit.
+Units: kPa. Source: comparison with neighbours, as in quality control of rain and river gauges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ingest_gateway.domain.checking.detector import Number
+from ingest_gateway.domain.checking.findings import Finding, Kind
+from ingest_gateway.domain.checking.meters import WATER
+from ingest_gateway.domain.checking.parameters import parameter
+from ingest_gateway.domain.checking.state import Arrays, Field
+from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
+from ingest_gateway.domain.detectors.telling import told
+from ingest_gateway.domain.detectors.zone_layout import layout_of
+
+HOUR_S = 3_600
+BLOCK_S = 6 * HOUR_S
+BLOCKS = 4
+LEAST_BLOCKS = 3
+LEAST_SAMPLES = 2  # of a block
+LEAST_NEIGHBOURS = 3
+UNSETTLED_SHARE = 0.12  # of the usual: so far away the zone itself is in trouble
+USUAL_HOURS = 60 * 24
+FIRST_HOURS = 24
+GAUGE_CLIP = 0.15
+WARM_BLOCKS = 28
+REFERENCE_BLOCKS = 160
+LEAST_LIMIT_KPA = 6.0
+FIRST_SPREAD_KPA = 3.0
+SPREAD_BLOCKS = 60
+DEVIATION = 1.25
+TURNS = 3
+MOST_TIMES = 1.4
+SAME_WAY = 0.6  # of its limit, by which another one moves too
+MOST_ALIKE = 1
+ENDED = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class PressureDrift:
+    """A pressure sensor that moves away from its neighbours."""
+
+    name: ClassVar[str] = "pressure_drift"
+    version: ClassVar[int] = 1
+    kinds: ClassVar[tuple[Kind, ...]] = ("sensor_drift",)
+    services: ClassVar[tuple[int, ...]] = (WATER,)
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.HOUR,)
+
+    deviations: Number = parameter(5.0, unit="", low=2, high=20, about="deviations of its past days that are a drift")
+    share: Number = parameter(
+        0.03, unit="of the usual pressure", low=0.005, high=0.5, about="least distance that is a drift"
+    )
+
+    def fields(self, _cohort: Cohort) -> Sequence[Field]:
+        return [
+            Field("usual_kpa", "f4", fill=np.nan),
+            Field("hours", "f4"),
+            Field("sum_kpa", "f4"),
+            Field("samples", "f4"),
+            Field("blocks", "f4", shape=(BLOCKS,), fill=np.nan),  # newest first
+            Field("reference_kpa", "f4"),
+            Field("spread_kpa", "f4", fill=FIRST_SPREAD_KPA),
+            Field("known_blocks", "f4"),
+            Field("turns", "i4"),
+            Field("open", "?"),
+        ]
+
+    def check(self, view: View, state: Arrays) -> list[Finding]:
+        usual, shown = state["usual_kpa"], view.pressure_kpa
+        zones = view.cohort.zones
+        above = shown - usual
+        middle = zones.to_meters(_middle(view, above), nowhere=np.nan)
+        with np.errstate(invalid="ignore"):
+            settled = ~(np.abs(middle) > UNSETTLED_SHARE * usual) & ~view.quiet
+            near = np.abs(above) < 0.5 * usual  # a closed valve is another matter
+        apart = above - middle
+        known = settled & near & np.isfinite(apart)
+        # An hour counts for little more than the limit: half a day in which it is apart for another reason is no drift.
+        most = MOST_TIMES * self._limit(state)
+        apart = state["reference_kpa"] + np.clip(apart - state["reference_kpa"], -most, most)
+        np.add(state["sum_kpa"], np.where(known, apart, 0.0), out=state["sum_kpa"], casting="same_kind")
+        state["samples"] += known
+        _learn_usual(state, shown, where=settled & np.isfinite(shown) & (near | np.isnan(usual)) & ~state["open"])
+        if view.slot_s % BLOCK_S >= max(HOUR_S, view.cohort.interval_s):
+            return []
+        return self._judge(view, state, _day_mean(view, state))
+
+    def _limit(self, state: Arrays) -> Floats:
+        least = np.maximum(self.share * np.nan_to_num(state["usual_kpa"]), LEAST_LIMIT_KPA)
+        return np.maximum(self.deviations * DEVIATION * state["spread_kpa"], least)
+
+    def _judge(self, view: View, state: Arrays, day_kpa: Floats) -> list[Finding]:
+        away = day_kpa - state["reference_kpa"]
+        known = np.isfinite(away)
+        usual = np.nan_to_num(state["usual_kpa"])
+        limit = self._limit(state)
+        beyond = known & (np.abs(away) > limit) & (state["known_blocks"] >= WARM_BLOCKS)
+        is_open, turns = state["open"], state["turns"]
+        alone = _is_alone(view, away, moves=known & ~is_open & (np.abs(away) > SAME_WAY * limit))
+        turns[beyond & alone] += 1
+        turns[known & ~(beyond & alone)] = 0
+        begins = (turns >= TURNS) & ~is_open & ~view.quiet
+        ends = is_open & known & (np.abs(away) < ENDED * limit)
+        is_open[:] = (is_open | begins) & ~ends
+        _learn_reference(state, away, limit=limit, where=known & ~is_open)
+        return [
+            told(
+                view,
+                self,
+                kind="sensor_drift",
+                opened=bool(begins[row]),
+                scope="meter",
+                place=int(row),
+                since_s=view.slot_s - (TURNS * BLOCK_S + 24 * HOUR_S if begins[row] else 0),
+                rows=np.array([row]),
+                score=float(abs(away[row]) / limit[row]),
+                evidence={
+                    "away_kpa": round(float(away[row]), 1),
+                    "limit_kpa": round(float(limit[row]), 1),
+                    "usual_kpa": round(float(usual[row]), 1),
+                },
+            )
+            for row in np.flatnonzero(begins | ends)
+        ]
+
+
+def _middle(view: View, above: Floats) -> Floats:
+    """Give each zone's median, or its network's where the zone has too few."""
+    zones = view.cohort.zones
+    of_zone = zones.median(above)
+    few = zones.count(np.isfinite(above)) < LEAST_NEIGHBOURS
+    if few.any():
+        layout = layout_of(view.cohort)
+        others, _ = layout.middle_of_others(of_zone, np.ones(len(of_zone)))
+        of_zone = np.where(few, others, of_zone)
+    return of_zone
+
+
+def _learn_usual(state: Arrays, shown: Floats, *, where: Mask) -> None:
+    usual, hours = state["usual_kpa"], state["hours"]
+    first = where & np.isnan(usual)
+    usual[first] = shown[first]
+    most = np.where(hours < FIRST_HOURS, np.inf, GAUGE_CLIP * usual)
+    moved = np.clip(shown - usual, -most, most) / np.minimum(hours + 1, USUAL_HOURS)
+    np.add(usual, moved, out=usual, where=where, casting="same_kind")
+    hours += where
+
+
+def _day_mean(view: View, state: Arrays) -> Floats:
+    """End a block; give the mean of the last ones, NaN where too few are known."""
+    blocks, samples = state["blocks"], state["samples"]
+    least = LEAST_SAMPLES if view.cohort.interval_s <= HOUR_S else 1
+    blocks[:, 1:] = blocks[:, :-1].copy()
+    blocks[:, 0] = np.where(samples >= least, state["sum_kpa"] / np.maximum(samples, 1), np.nan)
+    state["sum_kpa"][:] = 0.0
+    samples[:] = 0.0
+    known = np.isfinite(blocks).sum(axis=1)
+    return np.where(known >= LEAST_BLOCKS, np.nansum(blocks, axis=1) / np.maximum(known, 1), np.nan)
+
+
+def _is_alone(view: View, away: Floats, *, moves: Mask) -> Mask:
+    zones = view.cohort.zones
+    alike = np.zeros(len(away), dtype=np.intp)
+    for way in (away > 0, away < 0):
+        count = zones.to_meters(zones.count(moves & way), nowhere=0)
+        alike = np.where(way, count - (moves & way), alike)
+    return alike <= MOST_ALIKE
+
+
+def _learn_reference(state: Arrays, away: Floats, *, limit: Floats, where: Mask) -> None:
+    """Let the reference and the spread follow slowly: a drift must not become the usual."""
+    count, reference, spread = state["known_blocks"], state["reference_kpa"], state["spread_kpa"]
+    most = np.where(count < 8, np.inf, 0.4 * limit)
+    gain = 1 / np.minimum(count + 1, REFERENCE_BLOCKS)
+    np.add(reference, gain * np.clip(away, -most, most), out=reference, where=where, casting="same_kind")
+    size = np.minimum(np.abs(away), np.where(count < 8, np.inf, 2.5 * spread + 1))
+    moved = np.maximum(1 / (count + 1), 1 / SPREAD_BLOCKS) * (size - spread)
+    np.add(spread, moved, out=spread, where=where & (count >= 2), casting="same_kind")
+    count += where
