@@ -10,7 +10,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.operations.checker import Running, check_batch
+from ingest_gateway.operations.checker import Running, check_batch, learn_anew
 from ingest_gateway.operations.gaps import look_for_gaps, tell_of_past_days
 from ingest_gateway.operations.rollups import (
     make_due_rollups,
@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 BATCH_STORED = "intake.batch_stored"
 INSTALLATION_CHANGED = "installation.changed"
+REBASE = "baseline.rebase"  # a repair is done: what is usual has to be learnt again there
 ROLLUP_PAUSE_S = 1.0
 ROLLUP_SHARE = 0.15
 RETRY_S = 1.0
@@ -42,7 +43,10 @@ def rollup_handlers() -> Mapping[str, Handler]:
 
 
 def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
-    """Consumer `checker`: look for anomalies in each batch. Meters and supply are read anew every `refresh_s`."""
+    """Consumer `checker`: look for anomalies in each batch. Meters and supply are read anew every `refresh_s`.
+
+    After a repair it learns anew what is usual there.
+    """
     running: dict[int, Running] = {}
 
     def check(conn: Connection[TupleRow], event: Event) -> None:
@@ -58,7 +62,20 @@ def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[s
             rate=clock.rate(),
         )
 
-    return {BATCH_STORED: check}
+    def learn(conn: Connection[TupleRow], event: Event) -> None:
+        running[event.utility_id] = learn_anew(
+            conn,
+            utility_id=event.utility_id,
+            kinds=event.payload["kinds"],
+            meter_ids=event.payload["meter_ids"],
+            zone_ids=event.payload["zone_ids"],
+            position=event.position,
+            running=running.pop(event.utility_id, None),
+            at=event.occurred_at,
+            rate=clock.rate(),
+        )
+
+    return {BATCH_STORED: check, REBASE: learn}
 
 
 def keep_rollups(pool: Pool, *, clock: Clock, stop: threading.Event) -> None:

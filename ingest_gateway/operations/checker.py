@@ -1,7 +1,7 @@
 """Checking committed batches of intake: what begins and ends becomes anomalies and events."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.checking.arrivals import Arrivals
 from ingest_gateway.domain.checking.checker import Checker
-from ingest_gateway.domain.checking.findings import Finding, instant
+from ingest_gateway.domain.checking.findings import Finding, Kind, instant
 from ingest_gateway.domain.checking.lane import Patience
 from ingest_gateway.domain.checking.quiet import QuietSpan
 from ingest_gateway.domain.detectors.catalog import detectors_for
@@ -73,6 +73,30 @@ def check_batch(
     running.position = position
     if time.monotonic() - running.saved_s >= SAVE_S:
         _save(conn, utility_id=utility_id, running=running, at=stored.received_at)
+    return running
+
+
+def learn_anew(
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    kinds: Collection[Kind],
+    meter_ids: Collection[int],
+    zone_ids: Collection[int],
+    position: int,
+    running: Running | None,
+    at: datetime,
+    rate: float = 1.0,
+) -> Running:
+    """Let what was learnt for some kinds begin afresh at meters and zones, as after a repair; see `check_batch`."""
+    done = checker_state.position(conn, utility_id=utility_id)
+    if running is None or running.position != done:
+        running = _load(conn, utility_id=utility_id, position=done, at=at, rate=rate)
+    if position <= done:
+        return running
+    running.checker.rebase(kinds=kinds, meter_ids=meter_ids, zone_ids=zone_ids)
+    running.position = position
+    _save(conn, utility_id=utility_id, running=running, at=at)
     return running
 
 

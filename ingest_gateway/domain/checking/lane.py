@@ -109,7 +109,7 @@ class Lane:
             if not set(detector.kinds) & set(kinds):
                 continue
             for one in detector.fields(self.cohort):
-                if one.per in rows:
+                if one.per in rows and not one.lasting:
                     which = np.isin(self.places[one.per], rows[one.per])
                     self.states[detector.name][one.name][which] = one.fill
 

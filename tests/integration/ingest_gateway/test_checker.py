@@ -366,6 +366,22 @@ def test_a_parameter_can_be_tried_on_the_past_and_nothing_is_written(rolled_back
     assert (found(conn), told(conn)) == ([], [])
 
 
+def test_after_a_repair_the_rule_begins_afresh_there_and_a_restart_does_not_undo_it(rolled_back_conn):
+    conn = rolled_back_conn
+    utility_id, [meter, *_], _ = town(conn)
+    intake, handlers = Intake(conn, utility_id), fresh()
+    for quarter in (1, 2):
+        intake.feed(handlers, [(meter, quarter, 100)])
+    intake.number += 1
+    payload = {"kinds": ["pressure_sag"], "meter_ids": [meter], "zone_ids": []}
+    event = Event(intake.number, intake.number, utility_id, "baseline.rebase", "incident:1", payload, T0 + 2 * STEP)
+    handlers["baseline.rebase"](conn, event)
+    conn.execute("UPDATE anomaly SET ended_at = started_at")
+    for quarter in (3, 4):
+        intake.feed(fresh(), [(meter, quarter, 100)])
+    assert [at for _, _, at, *_ in found(conn)] == [T0 + STEP, T0 + 2 * STEP]
+
+
 def test_the_consumer_checks_as_the_worker_role_from_committed_batches(database_url):
     with psycopg.connect(database_url) as conn:
         utility_id, [meter, *_], _ = town(conn)
