@@ -20,7 +20,7 @@ from rating_engine.domain.document import DocumentInvalid, parse, schema
 from rating_engine.domain.facts import FactMissing, MonthNotPriced
 from rating_engine.domain.intervals import IntervalsUnusable, measures_of, read_intervals
 from rating_engine.domain.late_fee import charge as late_fee
-from rating_engine.domain.parts import SizeNotPriced
+from rating_engine.domain.parts import SizeNotPriced, UseNotPriced
 from rating_engine.domain.quoting import PeriodUnusable, Question, UnitsDiffer, quote
 from rating_engine.domain.rate import ClassNotPriced, FactNotKnown, Rating, Use
 from rating_engine.domain.tariff import Tariff
@@ -42,6 +42,7 @@ REFUSALS = (
     PeriodUnusable,
     SizeNotPriced,
     UnitsDiffer,
+    UseNotPriced,
 )
 
 
@@ -69,7 +70,7 @@ def check(files: Annotated[list[str], typer.Argument(help="files, or names of ta
             continue
         items = sum(len(one.charges) for one in tariff.services)
         out.print(
-            f"{name}: good: {tariff.code} from {tariff.effective_from}; services {len(tariff.services)}, charges {items}"
+            f"{name}: good: {tariff.code} from {tariff.effective_from}; {len(tariff.services)} service(s), {items} charges"
         )
     if bad:
         raise typer.Exit(1)

@@ -68,8 +68,10 @@ def _pieces(fee: Fee, *, known: Known) -> Fraction:
 
 
 def _label(fee: Fee, *, known: Known) -> str:
-    units = {"size": "mm", "amperes": "A"}
-    if isinstance(fee.price, By) and fee.price.by in units:
-        value = known.facts.text(fee.price.by)
-        return f"{fee.item}|{value}|{units[fee.price.by]}"
-    return fee.item
+    if not isinstance(fee.price, By) or fee.price.by not in ("size", "amperes"):
+        return fee.item
+    value = known.facts.text(fee.price.by) or ""
+    # Sizes in millimetres are two digits or more; others, such as 5/8 or 1-1/2, are inches.
+    is_mm = value.isdecimal() and len(value) > 1
+    unit = "A" if fee.price.by == "amperes" else "mm" if is_mm else "in"
+    return f"{fee.item}|{value}|{unit}"

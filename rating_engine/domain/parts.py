@@ -11,6 +11,10 @@ class SizeNotPriced(Exception):
     """The tariff has no price for this meter size, capacity or other fact."""
 
 
+class UseNotPriced(Exception):
+    """The tariff's prices are not known for so much use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """One month of a bill, or several taken as one, or a stretch of days between two changes of price.

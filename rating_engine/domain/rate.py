@@ -11,7 +11,7 @@ from rating_engine.domain.charges import Charge, Known, applies, finished, round
 from rating_engine.domain.closing import Line, Rated, Rating, ServiceTotal, close
 from rating_engine.domain.facts import Facts, holds, price_of
 from rating_engine.domain.months import Span, share_out, take_apart
-from rating_engine.domain.parts import Month, Part
+from rating_engine.domain.parts import Month, Part, UseNotPriced
 from rating_engine.domain.rounding import to_decimals
 from rating_engine.domain.tariff import AnyCharge, Prorations, Service, Tariff, UseRule
 from rating_engine.domain.values import normal
@@ -49,6 +49,7 @@ def rate(tariff: Tariff, *, use: Use) -> Rating:
     :raises ClassNotPriced: if no service of the tariff is for the customer's class
     :raises FactNotKnown: if a fact has a value that the tariff does not have
     :raises SizeNotPriced: if a price by size, or by another fact, does not name it
+    :raises UseNotPriced: if the prices are not known for so much use
     :raises MonthNotPriced: if a dated table begins later
     :raises FactMissing: if it is not known what a price depends on
     """
@@ -153,6 +154,9 @@ def _by_rule(rule: UseRule, *, facts: Facts, month: Month, months: int) -> Fract
 
 def _rate_service(tariff: Tariff, *, service: Service, use: Use, facts: Facts) -> Rated:
     quantity = _used(tariff, service=service, use=use, facts=facts)
+    if service.known_upto is not None and quantity > service.known_upto:
+        most = f"{service.known_upto} {tariff.quantity.unit}"
+        raise UseNotPriced(f"the prices of {service.service} in {tariff.code} are known up to {most} a bill only")
     span = _span(service, use=use)
     facts = _with_size(facts, service=service, use=use)
     groups: list[list[Part]] = []

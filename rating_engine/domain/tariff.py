@@ -191,6 +191,9 @@ class Service(values.Part):
     only: Only | None = None
     use: Annotated[tuple[UseRule, ...], Field(min_length=1)] = (UseRule(),)
     shared: Shared | None = None
+    known_upto: NotNegative | None = Field(
+        default=None, description="the highest use of a bill that the prices are known for; more is refused, not guessed"
+    )
     tax: Tax
     rounding: Rounding
     proration: Proration | Prorations = Proration()

@@ -13,7 +13,7 @@ from kernel.period import Period, local_date
 from rating_engine.domain.bill_input import BillInput, from_json, rate_input
 from rating_engine.domain.cycles import Cycle, days_in, month_labels
 from rating_engine.domain.facts import FactMissing, MonthNotPriced
-from rating_engine.domain.parts import SizeNotPriced
+from rating_engine.domain.parts import SizeNotPriced, UseNotPriced
 from rating_engine.domain.rate import ClassNotPriced, FactNotKnown, Rating
 from rating_engine.domain.segments import MeterSpan, RegisterMissing, Registers, UseBefore, segment, use_before
 from rating_engine.domain.use import RegisterPoint, RegisterRanBackwards, Segment, UnitMismatch, exact_use
@@ -103,6 +103,7 @@ REASONS: dict[type[Exception], str] = {
     MonthNotPriced: "month_not_priced",
     ClassNotPriced: "class_not_priced",
     FactNotKnown: "fact_not_known",
+    UseNotPriced: "use_not_priced",
     FactMissing: "fact_missing",
 }
 
