@@ -1,113 +1,157 @@
-"""A meter whose register stands still.
+"""A meter whose register stands still while it should move.
 
-Rule 1 (`frozen`): for 24 hours the register did not move while the meter reported flow that should have moved it, at
-least 20 litres or 500 Wh. Rule 2 (`idle`): no use for 10 days, and three times as long as the longest pause, at a meter
-in regular use: watched for 14 days with no pause over 2 days (a longer pause is forgotten by half in 30 days).
-Ends when the register moves. Source: the usual zero-consumption exception reports of billing; the figures are ours.
+Rule 1 (`frozen`, water): for six hours and more the register did not move while the meter reported flow, at several
+readings and enough to have moved it. Rule 2 (`idle`, water): no use for longer than a holiday, at a meter in regular
+use; sooner at blocks of flats and at work, the sooner the shorter their longest pause has been. Half of a holiday puts
+it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for a day and longer than thrice its
+longest pause, while there is voltage: even an empty home draws a little. Ends when the register moves.
+Units: litres, Wh, hours. Source: the zero-consumption exception reports of billing; the figures are ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest_gateway.domain.detectors.base import DAY_US, HOUR_US, Finding, Fleet, Samples, instant, register_steps, text
+from ingest_gateway.domain.checking.detector import Number
+from ingest_gateway.domain.checking.findings import Finding, Kind
+from ingest_gateway.domain.checking.meters import CUSTOMER, ELECTRICITY, RESIDENTIAL, WATER
+from ingest_gateway.domain.checking.parameters import parameter
+from ingest_gateway.domain.checking.state import Arrays, Field
+from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
+from ingest_gateway.domain.detectors.habits import HOUR_S, NOTHING, OUTLETS, TICKETED, levels
+from ingest_gateway.domain.detectors.telling import told
+from ingest_gateway.domain.detectors.volts import DARK_V, highest
+
+DAY_H = 24.0
+FROZEN_H = 6.0
+FROZEN_DIGITS = 3.0  # of the register's steps that the reported flow amounts to
+FROZEN_TIMES, FROZEN_TIMES_OF_LONG_SLOTS = 3, 2
+LONG_SLOT_H = 0.5
+FLOW_LASTS_H = 0.25  # flow of the moment stands for no longer
+BLOCK_DAYS = 2.0
+PAUSES, MORE_THAN_LONGEST = 8.0, 1.25
+POWER_PAUSES = 3.0
+WATCH_SHARE = 0.5
+REGULAR_SHARE, REGULAR_H = 0.7, 7 * DAY_H
+REGULAR_OVER_H, PAUSE_COUNTS_H = 10 * DAY_H, 3 * DAY_H
+FORGET_H = 60 * DAY_H
+MOST = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class StuckMeter:
-    """Parameters may be set by each utility; flow in L/h or W, amounts in L or Wh."""
+    """A register that stands still."""
 
     name: ClassVar[str] = "stuck_meter"
-    version: ClassVar[int] = 1
-    dtype: ClassVar[np.dtype[np.void]] = np.dtype(
-        [
-            ("open", "?"),
-            ("seen", "?"),
-            ("register", "i8"),
-            ("at_us", "i8"),
-            ("watched_us", "i8"),  # first sample
-            ("moved_us", "i8"),  # last sample that had moved the register
-            ("reported", "f8"),  # what the reported flow adds up to since then
-            ("longest_us", "f8"),  # longest pause in use, forgotten by half in `forget_days`
+    version: ClassVar[int] = 2
+    kinds: ClassVar[tuple[Kind, ...]] = ("stuck_meter",)
+    services: ClassVar[tuple[int, ...]] = (WATER, ELECTRICITY)
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.SETTLED,)
+
+    frozen_l: Number = parameter(20.0, unit="L", low=2, high=10_000, about="least reported flow that moved nothing")
+    home_days: Number = parameter(16.0, unit="d", low=3, high=120, about="no use at a home: longer than a holiday")
+    work_days: Number = parameter(8.0, unit="d", low=2, high=120, about="no use anywhere else, at the most")
+    power_h: Number = parameter(24.0, unit="h", low=6, high=24 * 60, about="no use of electricity, with voltage")
+
+    def fields(self, _cohort: Cohort) -> Sequence[Field]:
+        return [
+            Field("still_h", "f4"),
+            Field("live_h", "f4"),  # of these, with voltage
+            Field("flowed", "f4"),  # litres reported since it stood still
+            Field("times", "i2"),  # readings that reported flow since then
+            Field("longest_h", "f4"),  # pause, slowly forgotten
+            Field("watched_h", "f4"),
+            Field("regular", "f4", fill=1.0),  # share of the time within a day of use
+            Field("since_s", "i8"),  # it moved last
+            Field("level", "i1"),
         ]
-    )
-    frozen_hours: float = 24.0
-    frozen_litres: float = 20.0
-    frozen_wh: float = 500.0
-    longest_gap_h: float = 3.0
-    idle_days: float = 10.0
-    idle_pauses: float = 3.0
-    regular_days: float = 14.0
-    regular_pause_days: float = 2.0
-    forget_days: float = 30.0
 
-    def check(self, *, state: NDArray[np.void], fleet: Fleet, samples: Samples) -> list[Finding]:
-        taken = samples.only(samples.has_register)
-        row, at_us = taken.row, taken.at_us
-        s = state[row]
-        first = ~s["seen"]
-        for name in ("watched_us", "moved_us", "at_us"):
-            s[name] = np.where(first, at_us, s[name])
-        s["register"] = np.where(first, taken.register, s["register"])
-        moved = register_steps(before=s["register"], after=taken.register, ring=fleet.ring[row]) != 0
-        pause_us = (at_us - s["moved_us"]).astype(np.float64)
-        kept = s["longest_us"] * 0.5 ** (pause_us / (self.forget_days * DAY_US))
-        passed_us = np.minimum(at_us - s["at_us"], self.longest_gap_h * HOUR_US)
-        flowed = np.where(np.isnan(taken.flow), 0.0, np.maximum(taken.flow, 0.0)) * passed_us / HOUR_US
-
-        before = s.copy()
-        s["reported"] = np.where(moved, 0.0, s["reported"] + flowed)
-        s["longest_us"] = np.where(moved, np.maximum(kept, pause_us), s["longest_us"])
-        s["moved_us"] = np.where(moved, at_us, s["moved_us"])
-        s["seen"], s["register"], s["at_us"] = True, taken.register, at_us
-
-        enough = np.where(fleet.water[row], self.frozen_litres, self.frozen_wh)
-        frozen = ~moved & (pause_us >= self.frozen_hours * HOUR_US) & (s["reported"] >= enough)
-        regular = (s["moved_us"] - s["watched_us"] >= self.regular_days * DAY_US) & (
-            s["longest_us"] <= self.regular_pause_days * DAY_US
-        )
-        idle = (
-            ~moved & regular & (pause_us >= self.idle_days * DAY_US) & (pause_us >= self.idle_pauses * s["longest_us"])
-        )
-        was_open = before["open"]
-        opens = ~was_open & (frozen | idle) & taken.may_open
-        ends = was_open & moved
-        s["open"] = (was_open | opens) & ~ends
-        state[row] = s
-        findings = [
-            self._opened(s[n], rule="frozen" if frozen[n] else "idle", row=int(row[n]), water=bool(fleet.water[row[n]]))
-            for n in np.flatnonzero(opens)
-        ]
-        findings += [self._ended(before[n], row=int(row[n]), at_us=int(at_us[n])) for n in np.flatnonzero(ends)]
+    def check(self, view: View, state: Arrays) -> list[Finding]:
+        level = state["level"]
+        moved = _nonzero(view.step) | _nonzero(view.gap_step)
+        if int(view.cohort.meters.service[0]) == ELECTRICITY:
+            moved |= _nonzero(view.export)
+        ends = (level != NOTHING) & moved
+        stood_h = state["still_h"].copy()
+        self._move(view, state, moved=moved)
+        may = view.seen & ~moved & ~view.quiet & (view.cohort.meters.role == CUSTOMER)
+        limit_h, frozen = self._limits(view, state)
+        for_h = state["live_h"] if int(view.cohort.meters.service[0]) == ELECTRICITY else state["still_h"]
+        used = (state["regular"] >= REGULAR_SHARE) & (state["watched_h"] - state["still_h"] >= REGULAR_H)
+        ticket = may & (frozen | (used & (for_h >= limit_h)))
+        watch = may & used & (for_h >= WATCH_SHARE * limit_h)
+        findings: list[Finding] = []
+        for row, was, now in levels(level, watch=watch, ticket=ticket & (level != TICKETED), ends=ends):
+            about = (float(limit_h[row]), float((stood_h if ends[row] else for_h)[row]), bool(frozen[row]))
+            if was != NOTHING:
+                findings.append(self._tell(view, state, row, level=was, opened=False, about=about))
+            if now != NOTHING:
+                findings.append(self._tell(view, state, row, level=now, opened=True, about=about))
+        state["since_s"][moved] = view.slot_s
         return findings
 
-    def _opened(self, s: Any, *, rule: str, row: int, water: bool) -> Finding:
-        limit = self.idle_days * 24 if rule == "idle" else self.frozen_hours
-        evidence = {
-            "rule": rule,
-            "limit": limit,
-            "unit": "h",
-            "readings": [
-                {"at": text(s["moved_us"]), "register": int(s["register"])},
-                {"at": text(s["at_us"]), "register": int(s["register"])},
-            ],
-            "reported": round(float(s["reported"]), 1),
-            "reported_unit": "L" if water else "Wh",
-            "longest_pause_h": round(float(s["longest_us"]) / HOUR_US, 1),
-            "parameters": {
-                "frozen_hours": self.frozen_hours,
-                "frozen_litres": self.frozen_litres,
-                "frozen_wh": self.frozen_wh,
-                "idle_days": self.idle_days,
-                "idle_pauses": self.idle_pauses,
-                "regular_days": self.regular_days,
-                "regular_pause_days": self.regular_pause_days,
-            },
-        }
-        return Finding(True, f"{self.name} {self.version}", "stuck_meter", row, instant(s["moved_us"]), evidence)
+    def _move(self, view: View, state: Arrays, *, moved: Mask) -> None:
+        slot_h = view.cohort.interval_s / HOUR_S
+        still_h, longest_h, regular = state["still_h"], state["longest_h"], state["regular"]
+        counts = moved & ~view.quiet & (state["level"] != TICKETED)
+        longest_h *= np.float32(0.5 ** (slot_h / FORGET_H))
+        np.copyto(longest_h, np.maximum(longest_h, still_h), where=counts)
+        state["watched_h"] += np.float32(slot_h)
+        within = moved | (still_h + slot_h < DAY_H)
+        share = np.float32(min(1.0, slot_h / REGULAR_OVER_H))
+        regular += np.where(still_h < PAUSE_COUNTS_H, share * (within - regular), np.float32(0))
+        for name in ("still_h", "live_h", "flowed", "times"):
+            state[name][moved] = 0
+        still_h += np.where(moved, np.float32(0), np.float32(slot_h))
+        if int(view.cohort.meters.service[0]) == ELECTRICITY:
+            state["live_h"] += np.where(~moved & (highest(view) > DARK_V), np.float32(slot_h), np.float32(0))
+            return
+        flows = view.seen & ~moved & (view.flow > 0)
+        if flows.any():
+            lasts_h = min(slot_h, FLOW_LASTS_H)
+            state["flowed"] += np.where(flows, np.minimum(view.flow * lasts_h, MOST), 0).astype(np.float32)
+            state["times"] += flows
 
-    def _ended(self, s: Any, *, row: int, at_us: int) -> Finding:
-        evidence = {"still_until": text(at_us), "register_before": int(s["register"])}
-        return Finding(False, f"{self.name} {self.version}", "stuck_meter", row, instant(at_us), evidence)
+    def _limits(self, view: View, state: Arrays) -> tuple[Floats, Mask]:
+        """Give the hours without use after which each meter is told, and which ones are frozen."""
+        meters, longest_h = view.cohort.meters, state["longest_h"]
+        if int(meters.service[0]) == ELECTRICITY:
+            return np.maximum(self.power_h, POWER_PAUSES * longest_h), np.zeros(len(meters), dtype=np.bool_)
+        elsewhere_h = np.clip(PAUSES * longest_h, BLOCK_DAYS * DAY_H, np.asarray(self.work_days) * DAY_H)
+        limit_h = np.where(meters.segment == RESIDENTIAL, np.asarray(self.home_days) * DAY_H, elsewhere_h)
+        times = FROZEN_TIMES if view.cohort.interval_s / HOUR_S <= LONG_SLOT_H else FROZEN_TIMES_OF_LONG_SLOTS
+        frozen = (state["times"] >= times) & (state["still_h"] >= FROZEN_H)
+        frozen &= state["flowed"] >= np.maximum(self.frozen_l, FROZEN_DIGITS * meters.resolution)
+        return np.maximum(limit_h, MORE_THAN_LONGEST * longest_h), frozen
+
+    def _tell(
+        self, view: View, state: Arrays, row: int, *, level: int, opened: bool, about: tuple[float, float, bool]
+    ) -> Finding:
+        limit_h, still_h, frozen = about
+        limit_h = FROZEN_H if frozen else limit_h
+        return told(
+            view,
+            self,
+            kind="stuck_meter",
+            opened=opened,
+            scope="meter",
+            place=row,
+            since_s=int(state["since_s"][row]) if opened else view.slot_s,
+            rows=np.array([row]),
+            score=still_h / limit_h,
+            outlet=OUTLETS[level],
+            evidence={
+                "rule": "frozen" if frozen else "idle",
+                "still_h": round(still_h, 1),
+                "limit_h": round(limit_h, 1),
+                "reported_l": round(float(state["flowed"][row]), 1),
+                "longest_pause_h": round(float(state["longest_h"][row]), 1),
+            },
+        )
+
+
+def _nonzero(step: NDArray[np.float64]) -> Mask:
+    return ~np.isnan(step) & (step != 0)
