@@ -41,7 +41,7 @@ class Tracker:
     meters: Meters
     grouping: Grouping
     changes: list[Change] = field(default_factory=list[Change])
-    _open: dict[tuple[str, str, int], int] = field(default_factory=dict[tuple[str, str, int], int])
+    _open: dict[tuple[str, str, str, int], int] = field(default_factory=dict[tuple[str, str, str, int], int])
     _number: Iterator[int] = field(default_factory=lambda: count(1))
 
     def take(self, findings: Sequence[Finding]) -> None:
@@ -50,7 +50,7 @@ class Tracker:
             ended: list[int] = []
             opened: dict[int, Placed] = {}
             for finding in sorted(together, key=lambda finding: finding.opened):
-                key = (finding.kind, finding.scope, finding.place_id)
+                key = (finding.detector, finding.kind, finding.scope, finding.place_id)
                 if finding.opened:
                     self._open[key] = number = next(self._number)
                     opened[number] = placed(finding, number=number, meters=self.meters)
@@ -109,7 +109,7 @@ def new_grouping(folder: Folder) -> Grouping:
 
 def placed(finding: Finding, *, number: int, meters: Meters) -> Placed:
     """Say where the checker's finding lies."""
-    row = finding.place_id if finding.scope == "meter" else _some_meter(finding, meters)
+    row = _some_meter(finding, meters)
 
     def place(ids: Any) -> int | None:
         return None if int(ids[row]) == NOWHERE else int(ids[row])
@@ -167,7 +167,8 @@ def _span(work: Work) -> QuietSpan:
 
 
 def _some_meter(finding: Finding, meters: Meters) -> int:
-    ids = meters.zone_id if finding.scope == "zone" else meters.gateway_id
+    """Give the row of a meter at the finding's place."""
+    ids = {"meter": meters.meter_id, "zone": meters.zone_id, "gateway": meters.gateway_id}[finding.scope]
     return int(np.flatnonzero(ids == finding.place_id)[0])
 
 
