@@ -20,6 +20,10 @@ LEAST_HEAD_M = 10.0  # at the taps of those who are metered
 FULL_SUPPLY_M = 12.0  # with less, taps give less
 
 
+class MainsUnsolvable(Exception):
+    """EPANET finds no flow and pressure with the changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What an event does to the mains: a draw at a junction, or a closed link."""
@@ -99,7 +103,10 @@ class Mains:
         return self._solved(results, first=0)
 
     def solve(self, *, first: int, last: int, changes: Sequence[Change]) -> Solved:
-        """Solve the steps from `first` to `last` with some changes, from the tank levels that there are usually."""
+        """Solve the steps from `first` to `last` with some changes, from the tank levels that there are usually.
+
+        :raises MainsUnsolvable: if the changes leave nothing that can be solved
+        """
         model = self._fresh(first=first)
         for number, change in enumerate(changes):
             self._apply(model, change, number=number, first=first, last=last)
@@ -109,6 +116,7 @@ class Mains:
         """Tell which share of their demand taps give at a pressure."""
         return np.sqrt(np.clip(head_m / FULL_SUPPLY_M, 0.0, 1.0))
 
+    @cached_property
     def links_with_flow(self) -> list[str]:
         """List pipes and pumps that carry a good part of a zone's water, largest first."""
         results = self._run(self._fresh(first=0), last=DAY_S // self.step_s)
@@ -169,7 +177,10 @@ class Mains:
     def _run(self, model: Any, *, last: int) -> Any:
         model.options.time.duration = last * self.step_s
         with tempfile.TemporaryDirectory(prefix="suiden-mains-") as folder:
-            return self._wntr.sim.EpanetSimulator(model).run_sim(file_prefix=f"{folder}/mains")
+            try:
+                return self._wntr.sim.EpanetSimulator(model).run_sim(file_prefix=f"{folder}/mains")
+            except (self._wntr.epanet.exceptions.EpanetException, ValueError) as error:  # ValueError: results cut short
+                raise MainsUnsolvable(f"EPANET gave up: {error}") from error
 
     def _solved(self, results: Any, *, first: int) -> Solved:
         head = results.node["pressure"][self.junctions].to_numpy(dtype=np.float64)

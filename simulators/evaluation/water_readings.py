@@ -95,9 +95,9 @@ def _pressure(meter: Meter, life: Life, at_s: Floats, steps_s: Floats, kpa: Floa
 
 
 def _extra_of_zone(zone: str, *, town: WaterTown, lives: Sequence[Life]) -> Pulses:
-    """Gather what happens behind the metered customers: the inlet sees it too."""
+    """Gather what more is drawn behind the metered customers: the inlet sees it too."""
     pairs = zip(town.customers, lives, strict=True)
-    return joined(pulses for meter, life in pairs if meter.zone == zone for pulses in life.extra)
+    return joined(p for meter, life in pairs if meter.zone == zone for p in life.extra if (p.rate > 0).all())
 
 
 def _inlet(
