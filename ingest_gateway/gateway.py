@@ -105,7 +105,11 @@ class Gateway:
         self._monitor = Monitor(metrics)
         self._connection = _line(address, client_id=client_id, settings=settings, buffer=self._buffer, stop=stop)
         self._books = Books(pool=pool, refresh_s=settings.book_refresh_s)
-        self._own = [OwnConnection(database_url, process=name) for name in ("gateway writer", "gateway settler")]
+        self._own = [
+            OwnConnection(database_url, process="gateway writer"),
+            # A settlement that is lost is made again from what the commits noted, and what rests on it is lost with it.
+            OwnConnection(database_url, process="gateway settler", waits_for_disk=False),
+        ]
         shared = Shared(
             pool=pool,
             clock=clock,

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import psycopg
 import structlog
-from psycopg import Connection
+from psycopg import Connection, conninfo
 from psycopg.rows import TupleRow
 
 from kernel.database import with_options
@@ -22,8 +22,12 @@ SEND_BUFFER_BYTES = 4 * 2**20
 class OwnConnection:
     """Connects when it is needed, and anew after an error."""
 
-    def __init__(self, database_url: str, *, process: str) -> None:
+    def __init__(self, database_url: str, *, process: str, waits_for_disk: bool = True) -> None:
+        """`waits_for_disk` False: what it commits may be lost in a crash of the server, with all that came after it."""
         self._url = with_options(database_url, role="suiden_gateway", process=process)
+        if not waits_for_disk:
+            options = conninfo.conninfo_to_dict(self._url)["options"]
+            self._url = conninfo.make_conninfo(self._url, options=f"{options} -c synchronous_commit=off")
         self._conn: Connection[TupleRow] | None = None
         self._busy_since_s: float | None = None
         self._lock = threading.Lock()

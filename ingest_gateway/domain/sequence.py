@@ -70,6 +70,8 @@ def ack_of(state: SequenceState) -> Ack:
     Numbers that it holds no longer are not listed. The list is bounded: where too much is missing, less is said to be
     durable.
     """
+    if not state.missing:
+        return Ack(state.through, (), state.boot)
     listed: list[int] = []
     for start, end in state.missing:
         for number in range(max(start, state.kept_from), end):

@@ -232,6 +232,7 @@ def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) 
     """Note the senders' numbers. Those that go on where they stood are moved on together, the others one by one."""
     runs, others = marks.runs_of(window.marks)
     utility_id = window.utility_id
+    sequences.wait_for_turn(conn, utility_id=utility_id)
     states: dict[int, SequenceState] = {}
     if len(runs.sender_ids):
         states = sequences.advance(conn, utility_id=utility_id, runs=runs, now=now)

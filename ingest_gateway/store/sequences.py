@@ -1,9 +1,12 @@
 """Senders' message numbers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.multirange import Int8Multirange, Multirange
@@ -85,51 +88,67 @@ def save(
         )
 
 
-def advance(conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime) -> dict[int, SequenceState]:
-    """Move on the senders whose run begins where they stood, or that were never heard; give their new states.
+def wait_for_turn(conn: Connection[TupleRow], *, utility_id: int) -> None:
+    """Wait until no other transaction moves a utility's numbers on: workers of a group hear the same senders."""
+    conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('numbers', %(utility_id)s))", {"utility_id": utility_id}
+    )
 
-    Of the others (a gap, a number sent again, another count) nothing is changed, and they are not given.
+
+def advance(conn: Connection[TupleRow], *, utility_id: int, runs: Runs, now: datetime) -> dict[int, SequenceState]:
+    """Move on the senders whose run begins where they stood, or that were never heard; give what an ack says of them.
+
+    Of the others (a gap, a number sent again, another count) nothing is changed, and they are not given. Only in turn
+    (`wait_for_turn`).
     """
+    boots = [boot.replace("\0", "") for boot in runs.boots]
     rows = conn.execute(
         """
-        WITH came AS (
+        WITH came AS MATERIALIZED (
             SELECT * FROM unnest(%(sender_ids)s::bigint[], %(first)s::bigint[], %(last)s::bigint[],
-                                 %(kept_from)s::bigint[], %(boot)s::text[])
+                                 %(kept_from)s::bigint[], ARRAY(SELECT jsonb_array_elements_text(%(boots)s::jsonb)))
                  AS came (sender_id, first, last, kept_from, boot)
-        ), standing AS (
-            SELECT s.sender_id, came.last, came.kept_from
-            FROM sender_sequence AS s JOIN came USING (sender_id)
-            WHERE s.utility_id = %(utility_id)s AND s.through = came.first - 1 AND s.boot = came.boot
-            ORDER BY s.sender_id  -- one order of locks for every worker
-            FOR UPDATE OF s
         ), never_heard AS (
             INSERT INTO sender_sequence (utility_id, sender_id, through, boot, kept_from, seen_at)
             SELECT %(utility_id)s, sender_id, last, boot, kept_from, %(now)s FROM came
             WHERE first = 1
               AND NOT EXISTS (SELECT FROM sender_sequence AS s
                               WHERE s.utility_id = %(utility_id)s AND s.sender_id = came.sender_id)
-            ORDER BY sender_id
-            ON CONFLICT DO NOTHING
-            RETURNING sender_id, through, missing, filled, boot, kept_from, past_boots
+            RETURNING sender_id, missing, kept_from
         ), moved AS (
             UPDATE sender_sequence AS s
-            SET through = standing.last, kept_from = greatest(s.kept_from, standing.kept_from), seen_at = %(now)s
-            FROM standing WHERE s.utility_id = %(utility_id)s AND s.sender_id = standing.sender_id
-            RETURNING s.sender_id, s.through, s.missing, s.filled, s.boot, s.kept_from, s.past_boots
+            SET through = came.last, kept_from = greatest(s.kept_from, came.kept_from), seen_at = %(now)s
+            FROM came
+            WHERE s.utility_id = %(utility_id)s AND s.sender_id = came.sender_id AND s.through = came.first - 1
+              AND s.boot = came.boot
+            RETURNING s.sender_id, s.missing, s.kept_from
         )
-        SELECT * FROM never_heard UNION ALL SELECT * FROM moved
+        SELECT sender_id, nullif(missing, '{}'), kept_from FROM never_heard
+        UNION ALL SELECT sender_id, nullif(missing, '{}'), kept_from FROM moved
         """,
         {
             "utility_id": utility_id,
-            "sender_ids": runs.sender_ids.tolist(),
-            "first": runs.first.tolist(),
-            "last": runs.last.tolist(),
-            "kept_from": runs.kept_from.tolist(),
-            "boot": [boot.replace("\0", "") for boot in runs.boots],
+            "sender_ids": _list(runs.sender_ids),
+            "first": _list(runs.first),
+            "last": _list(runs.last),
+            "kept_from": _list(runs.kept_from),
+            "boots": json.dumps(boots),
             "now": now,
         },
     ).fetchall()
-    return {row[0]: _state(*row[1:]) for row in rows}
+    came = {sender_id: place for place, sender_id in enumerate(runs.sender_ids.tolist())}
+    last = runs.last.tolist()
+    return {
+        sender_id: SequenceState(
+            last[came[sender_id]], _ranges(missing) if missing else (), 0, boots[came[sender_id]], kept_from
+        )
+        for sender_id, missing, kept_from in rows
+    }
+
+
+def _list(numbers: NDArray[np.int64]) -> str:
+    """Write an array as PostgreSQL reads it: as text it costs a sixth of what a list of numbers does."""
+    return f"{{{','.join(map(str, numbers.tolist()))}}}"
 
 
 def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[SenderGap]:
@@ -151,7 +170,8 @@ def gaps(conn: Connection[TupleRow], *, utility_id: int, limit: int) -> list[Sen
 def _state(
     through: int, missing: Multirange[int], filled: int, boot: str, kept_from: int, past_boots: list[str]
 ) -> SequenceState:
-    parts = tuple((part.lower, part.upper) for part in missing if part.lower is not None and part.upper is not None)
-    return SequenceState(
-        through=through, missing=parts, filled=filled, boot=boot, kept_from=kept_from, past_boots=tuple(past_boots)
-    )
+    return SequenceState(through, _ranges(missing), filled, boot, kept_from, tuple(past_boots))
+
+
+def _ranges(missing: Multirange[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((part.lower, part.upper) for part in missing if part.lower is not None and part.upper is not None)
