@@ -1,6 +1,7 @@
 """Findings as the tracker takes them, the incidents they become, and what happens to those."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 FindingScope = Literal["meter", "zone", "gateway"]
@@ -43,8 +44,13 @@ class Incident:
     since_s: int  # when the earliest of its findings began
     findings: tuple[Finding, ...]  # in the order in which they joined
     open_ids: frozenset[int]  # of the findings that last
+    ended_s: Mapping[int, int] = field(default_factory=dict[int, int])  # when each of the others ended
     quiet_s: int | None = None  # since when none lasts
     repaired_s: int | None = None  # when the crew said that it is mended
+
+    def lasted_until(self, finding: Finding, *, at_s: int) -> int:
+        """Tell until when one of its findings lasted; until now if it lasts."""
+        return at_s if finding.finding_id in self.open_ids else self.ended_s.get(finding.finding_id, finding.at_s)
 
     @property
     def zone_ids(self) -> frozenset[int]:

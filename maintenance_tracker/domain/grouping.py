@@ -98,7 +98,8 @@ class Grouping:
         for incident in self.live.values():
             if finding_id in incident.open_ids:
                 left = incident.open_ids - {finding_id}
-                moved = replace(incident, open_ids=left, quiet_s=None if left else at_s)
+                ended_s = {**incident.ended_s, finding_id: at_s}
+                moved = replace(incident, open_ids=left, ended_s=ended_s, quiet_s=None if left else at_s)
                 self.live[incident.incident_id] = moved
                 return [] if left else [Quieted(moved, at_s)]
         return []

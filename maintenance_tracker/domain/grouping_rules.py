@@ -58,10 +58,16 @@ def _rule(
 
 RULES: Mapping[str, GroupingRule] = {
     "pipe_burst": _rule(
-        "leak", 9, shared_h=LASTING_H, return_h=0, spread_h=2, explains=("low pressure", "sensor", "backflow")
+        "leak",
+        9,
+        shared_h=LASTING_H,
+        return_h=0,
+        spread_h=2,
+        explains=("low pressure", "sensor", "backflow"),
+        explains_for_h=6,
     ),
     "slow_leak": _rule(
-        "leak", 5, shared_h=LASTING_H, return_h=24, spread_h=12, explains=("low pressure",), explains_for_h=12
+        "leak", 5, shared_h=LASTING_H, return_h=24, spread_h=6, explains=("low pressure",), explains_for_h=12
     ),
     "valve_closure": _rule(
         "low pressure", 7, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor", "backflow")

@@ -14,6 +14,7 @@ from maintenance_tracker.domain.grouping_rules import (
 )
 
 SINCE_SLACK_S = 2 * HOUR_S  # by which two rules may differ on when one fault began
+AFTERMATH_S = HOUR_S  # so long after trouble ended its effects may begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,14 @@ def host_of(finding: Finding, *, incidents: Iterable[Incident]) -> Incident | No
 
 def accepts(incident: Incident, *, finding: Finding) -> bool:
     """Tell whether a finding is of this incident's fault."""
-    if incident.service != finding.service or _is_second_fault(incident, finding=finding):
+    if incident.service != finding.service:
         return False
     own, other = rule_of(incident.kind), rule_of(finding.kind)
     if finding.scope == "meter":
         return _takes_meters(incident, own, finding, other)
     if incident.scope == "meter":
         return False  # the wider finding takes the incident in, not the other way round
-    if _same_place(incident, finding=finding) and own.cause == other.cause:
-        return True
-    return _is_simultaneous(incident, own, finding, other)
+    return _goes_on(incident, own, finding, other) or _is_simultaneous(incident, own, finding, other)
 
 
 def absorbs(incident: Incident, *, other: Incident) -> bool:
@@ -85,26 +84,36 @@ def merged(incident: Incident, *, other: Incident) -> Incident:
         incident,
         findings=(*incident.findings, *other.findings),
         open_ids=open_ids,
+        ended_s={**incident.ended_s, **other.ended_s},
         since_s=min(incident.since_s, other.since_s),
         quiet_s=None if open_ids else max(quiet, default=None),
     )
 
 
 def _takes_meters(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
-    same_cause = own.cause == other.cause
-    if not same_cause and not _explains(incident, own, finding, other):
-        return False
+    if own.cause != other.cause:
+        return _explains(incident, own, finding, other)
     if finding.meter_id in incident.meter_ids:
         return True
     if incident.scope == "meter":
-        return same_cause and _is_shared(incident, own, finding)
+        return _is_shared(incident, own, finding)
+    if incident.scope == "zone":
+        return any(_is_recent(incident, known, finding) for known in incident.findings)
     return _same_place(incident, finding=finding)
 
 
 def _explains(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
-    """Tell whether trouble of another cause is an effect of the incident: it began with it or later."""
-    late_s = finding.since_s - incident.since_s
-    return other.cause in own.explains and -SINCE_SLACK_S <= late_s <= own.explains_for_s
+    """Tell whether trouble of another cause is an effect of the incident: it began while a finding there lasted."""
+    if other.cause not in own.explains or incident.scope == "flood":
+        return False
+    for known in incident.findings:
+        here = known.meter_id == finding.meter_id if known.scope == "meter" else known.zone_id == finding.zone_id
+        late_s = finding.since_s - known.since_s
+        lasts_until_s = incident.lasted_until(known, at_s=finding.at_s) + AFTERMATH_S
+        found_in_time = finding.since_s <= lasts_until_s and finding.at_s <= lasts_until_s + rule_of(known.kind).hold_s
+        if here and found_in_time and -SINCE_SLACK_S <= late_s <= own.explains_for_s:
+            return True
+    return False
 
 
 def _is_shared(incident: Incident, own: GroupingRule, finding: Finding) -> bool:
@@ -116,13 +125,35 @@ def _is_shared(incident: Incident, own: GroupingRule, finding: Finding) -> bool:
     return near and any(abs(finding.since_s - known.since_s) < own.shared_s for known in incident.findings)
 
 
+def _goes_on(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
+    """Tell whether a wide finding is the trouble that is known of its place.
+
+    A burst is that only beside a burst, or a leak found lately: beside a leak that was known for long it is a second
+    fault, for which people must go at once.
+    """
+    if own.cause != other.cause:
+        return False
+    if incident.scope != "zone":
+        return _same_place(incident, finding=finding)
+    same = [known for known in incident.findings if _is_recent(incident, known, finding)]
+    if finding.kind == "pipe_burst":
+        return any(known.kind == "pipe_burst" or known.at_s > finding.at_s - GROWTH_S for known in same)
+    return bool(same)
+
+
+def _is_recent(incident: Incident, known: Finding, finding: Finding) -> bool:
+    """Tell whether a finding of the incident in the same zone and of the same cause lasts, or ended not long ago."""
+    rule = rule_of(known.kind)
+    if known.zone_id != finding.zone_id or rule.cause != rule_of(finding.kind).cause:
+        return False
+    return finding.at_s <= incident.lasted_until(known, at_s=finding.at_s) + rule.hold_s + rule.return_s
+
+
 def _same_place(incident: Incident, *, finding: Finding) -> bool:
     if incident.scope == "network":
         return incident.network_id == finding.network_id
     if incident.scope == "gateway":
         return finding.gateway_id in {known.gateway_id for known in incident.findings if known.gateway_id is not None}
-    if incident.scope == "zone":
-        return finding.scope != "gateway" and finding.zone_id in incident.zone_ids
     return False
 
 
@@ -132,14 +163,8 @@ def _is_simultaneous(incident: Incident, own: GroupingRule, finding: Finding, ot
         return False
     if own.cause != other.cause and own.cause not in other.explains and other.cause not in own.explains:
         return False
-    within_s = max(own.spread_s, other.spread_s) if own.cause == other.cause else min(own.spread_s, other.spread_s)
     apart_s = min(abs(finding.since_s - incident.since_s), abs(finding.at_s - incident.opened_s))
-    return apart_s <= within_s
-
-
-def _is_second_fault(incident: Incident, *, finding: Finding) -> bool:
-    """Tell whether a leak that was known for long has a burst beside it now, for which people must go at once."""
-    return finding.kind == "pipe_burst" and incident.kind == "slow_leak" and finding.at_s > incident.opened_s + GROWTH_S
+    return apart_s <= min(own.spread_s, other.spread_s)
 
 
 def _widened(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:

@@ -163,6 +163,7 @@ def _incident(row: IncidentRow, members: Iterable[Member], found: Mapping[int, A
         since_s=_s(row.began_at),
         findings=tuple(replace(finding, network_id=row.network_id) for finding in placed),
         open_ids=frozenset(member.anomaly_id for member in own if member.ended_at is None),
+        ended_s={member.anomaly_id: _s(member.ended_at) for member in own if member.ended_at is not None},
         quiet_s=None if row.quiet_at is None else _s(row.quiet_at),
         repaired_s=None if row.repaired_at is None else _s(row.repaired_at),
     )
