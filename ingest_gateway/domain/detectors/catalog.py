@@ -5,8 +5,25 @@ from collections.abc import Callable, Collection, Sequence
 from ingest_gateway.domain.checking.detector import Detector
 from ingest_gateway.domain.checking.parameters import Setting, made
 from ingest_gateway.domain.checking.view import Cohort
+from ingest_gateway.domain.detectors.concentrator_lost import ConcentratorLost
+from ingest_gateway.domain.detectors.low_battery import LowBattery
+from ingest_gateway.domain.detectors.outage import Outage
+from ingest_gateway.domain.detectors.phase_loss import PhaseLoss
+from ingest_gateway.domain.detectors.silent_meter import SilentMeter
+from ingest_gateway.domain.detectors.voltage_drift import VoltageDrift
+from ingest_gateway.domain.detectors.voltage_limit import VoltageLimit
+from ingest_gateway.domain.detectors.voltage_step import VoltageStep
 
-CATALOG: tuple[type[Detector], ...] = ()
+CATALOG: tuple[type[Detector], ...] = (
+    Outage,
+    PhaseLoss,
+    VoltageStep,
+    VoltageLimit,
+    VoltageDrift,
+    ConcentratorLost,
+    SilentMeter,
+    LowBattery,
+)
 
 
 def detectors_for(
