@@ -3,6 +3,14 @@
 from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
 from ingest_gateway.domain.decoders import DEFAULT_BRIDGES
+from ingest_gateway.operations.checker_settings import (
+    ParameterRefused,
+    Proposal,
+    WouldHaveRaised,
+    change_parameter,
+    refuse_unfit,
+    would_have_raised,
+)
 from ingest_gateway.operations.commands import CommandExpired, cancel_commands, queue_command
 from ingest_gateway.operations.files import (
     AlreadyImported,
@@ -42,6 +50,8 @@ __all__ = [
     "HandheldEntry",
     "HistoryUnusable",
     "NotReplayable",
+    "ParameterRefused",
+    "Proposal",
     "QueuedCommand",
     "ReadingBlock",
     "RefusedLine",
@@ -49,7 +59,9 @@ __all__ = [
     "ReleaseGuard",
     "Replayed",
     "Source",
+    "WouldHaveRaised",
     "cancel_commands",
+    "change_parameter",
     "forget_rejected",
     "import_readings",
     "load_history",
@@ -60,7 +72,9 @@ __all__ = [
     "mark_rollups_due",
     "queue_command",
     "rebuild_rollups",
+    "refuse_unfit",
     "replay_reject",
     "revise_reading",
     "take_in_entries",
+    "would_have_raised",
 ]

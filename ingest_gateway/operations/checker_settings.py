@@ -1,6 +1,6 @@
 """A utility's own parameters of the detectors: changing them, and seeing first what that would have raised."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -65,11 +65,19 @@ def change_parameter(
 
 
 def would_have_raised(
-    conn: Connection[TupleRow], *, utility_id: int, proposal: Proposal, first: datetime, end: datetime, at: datetime
+    conn: Connection[TupleRow],
+    *,
+    utility_id: int,
+    proposal: Proposal,
+    first: datetime,
+    end: datetime,
+    at: datetime,
+    progress: Callable[[int], None] = lambda _readings: None,
 ) -> WouldHaveRaised:
     """Check the readings from `first` until before `end` twice: by what is in force, and with the proposal.
 
     The checker knows nothing at `first`: what it needs to have learnt, it learns on the way. Nothing is written.
+    `progress` is told how many readings were checked so far.
 
     :raises ParameterRefused: if no detector has the parameter, or the value is out of its bounds
     """
@@ -85,6 +93,7 @@ def would_have_raised(
         for checker, findings in zip(both, found, strict=True):
             arrived = arrivals_of(rows, meter_ids=checker.meters.meter_id)
             findings += [one for one in checker.take(arrived) if one.opened]
+        progress(readings)
     return WouldHaveRaised(readings, *found)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from ingest_gateway.store.registers import require_scope
 from ingest_gateway.store.stored_batches import StoredBatch
 
 POSTGRES_EPOCH_S = 946_684_800  # 2000-01-01 in seconds since 1970
@@ -59,7 +60,7 @@ _BETWEEN = """
             coalesce(r.flow, 'NaN'), coalesce(r.pressure_kpa, 'NaN'), coalesce(r.voltage_1_v, 'NaN'),
             coalesce(r.voltage_2_v, 'NaN'), coalesce(r.voltage_3_v, 'NaN'), coalesce(r.battery_pct, -1::smallint),
             r.flags
-        FROM reading AS r
+        FROM own_reading AS r
         LEFT JOIN intake_batch AS b ON b.utility_id = r.utility_id AND b.batch_id = r.batch_id
         WHERE r.utility_id = %(utility_id)s AND r.read_at >= %(first)s AND r.read_at < %(end)s
         ORDER BY 3, r.meter_id, r.read_at
@@ -86,7 +87,11 @@ def of_batch(conn: Connection[TupleRow], *, utility_id: int, stored: StoredBatch
 def between(
     conn: Connection[TupleRow], *, utility_id: int, first: datetime, end: datetime
 ) -> Iterator[NDArray[np.void]]:
-    """Give the readings from `first` until before `end` in the order of their arrival, some at a time."""
+    """Give the readings from `first` until before `end` in the order of their arrival, some at a time.
+
+    :raises ScopeMissing: if the transaction was not entered for this utility
+    """
+    require_scope(conn, utility_id=utility_id)
     waiting = bytearray()
     begun = False
     for piece in _copied(conn, _BETWEEN, {"utility_id": utility_id, "first": first, "end": end}):

@@ -8,7 +8,17 @@ RoleName = Literal["customer", "crew", "operator", "office", "reader", "admin", 
 CUSTOMER = frozenset({"use.view_own", "bill.view_own", "repair.view_own", "payment.pay_own"})
 CREW = frozenset({"ticket.view", "ticket.work"})
 OPERATOR = frozenset(
-    {"telemetry.view", "anomaly.view", "gateway.view", "ticket.view", "command.send", "reject.replay", "work.plan"}
+    {
+        "telemetry.view",
+        "anomaly.view",
+        "anomaly.judge",
+        "checker.change",
+        "gateway.view",
+        "ticket.view",
+        "command.send",
+        "reject.replay",
+        "work.plan",
+    }
 )
 OFFICE = frozenset(
     {

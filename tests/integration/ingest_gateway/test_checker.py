@@ -24,7 +24,7 @@ from ingest_gateway.operations import checker
 from ingest_gateway.operations.checker_settings import Proposal, change_parameter, would_have_raised
 from kernel import events
 from kernel.clock import FixedClock
-from kernel.database import open_pool
+from kernel.database import Scope, enter_scope, open_pool
 from kernel.events import Event, Handler
 from kernel.period import Period
 from registry.book import Book, InstallationRow, MeterRow, PointRow, ZoneRow
@@ -95,6 +95,7 @@ def town(conn: Connection[TupleRow]) -> tuple[int, list[int], list[int]]:
         installations=tuple(InstallationRow(f"W-{n}", f"P-{n}", T0 - timedelta(days=1)) for n in numbers),
     )
     load_book(conn, utility_id=utility_id, book=book)
+    enter_scope(conn, scope=Scope(utility_id, "test", T0))
     rows = conn.execute(
         "SELECT meter_id, point_id FROM installation WHERE utility_id = %s ORDER BY meter_id", (utility_id,)
     ).fetchall()
