@@ -35,21 +35,16 @@ def day_of(at_s: int) -> int:
 
 def middle(values: NDArray[Any]) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Give of each row the median of what is known (the lower of two), the spread around it, and how many are known."""
-    ordered = np.sort(values.astype(np.float64), axis=1)
-    known = np.count_nonzero(~np.isnan(ordered), axis=1)
-    at = np.maximum(known - 1, 0) // 2
-    rows = np.arange(len(values))
-    median = ordered[rows, at]
-    distance = np.sort(np.abs(ordered - median[:, None]), axis=1)
-    return median, SPREAD_OF_MEDIAN_DISTANCE * distance[rows, at], known
+    center, known = median(values)
+    distance = np.abs(values - center[:, None])
+    return center, SPREAD_OF_MEDIAN_DISTANCE * median(distance)[0], known
 
 
-def ordinal(values: NDArray[Any], share: float) -> tuple[Floats, NDArray[np.intp]]:
-    """Give of each row the value below which `share` of the known ones lie, one of them; and how many are known."""
-    ordered = np.sort(values.astype(np.float64), axis=1)
-    known = np.count_nonzero(~np.isnan(ordered), axis=1)
-    at = np.clip(np.rint(known * share).astype(np.intp) - 1, 0, values.shape[1] - 1)
-    return ordered[np.arange(len(values)), at], known
+def median(values: NDArray[Any]) -> tuple[Floats, NDArray[np.intp]]:
+    """Give of each row the median of what is known (the lower of two), and how many are known."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    known = np.count_nonzero(ordered == ordered, axis=1)
+    return ordered[np.arange(len(values)), np.maximum(known - 1, 0) // 2].astype(np.float64), known
 
 
 def same_weekday(ring: NDArray[Any], day: int) -> NDArray[Any]:

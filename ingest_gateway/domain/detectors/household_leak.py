@@ -32,7 +32,6 @@ from ingest_gateway.domain.detectors.habits import (
     day_of,
     levels,
     middle,
-    ordinal,
     turn_of_day,
     turn_s,
     turns_a_day,
@@ -120,10 +119,10 @@ class HouseholdLeak:
         low = ready[:, None] & (use[:, None] <= limit)
         share = np.minimum(state["low_share"][:, turn], _share_of_class(view, ready=ready, low=low) + CLASS_MORE)
         share = np.clip(share, RAREST, SUREST)
-        gain = np.where(low, np.log(LEAK_IS_LOW / share), np.log((1 - LEAK_IS_LOW) / (1 - share)))
-        hours = turn_s(view.cohort) / HOUR_S
+        gain = np.log(np.where(low, LEAK_IS_LOW / share, (1 - LEAK_IS_LOW) / (1 - share)))
+        gain *= np.float32(turn_s(view.cohort) / HOUR_S)
         before = odds > 0
-        odds += np.where(ready[:, None], gain * hours, 0).astype(np.float32)
+        np.add(odds, gain, out=odds, where=ready[:, None])
         np.clip(odds, 0, 2 * np.asarray(self.odds)[..., None] if np.ndim(self.odds) else 2 * self.odds, out=odds)
         np.copyto(risen_s, view.slot_s - turn_s(view.cohort), where=(odds > 0) & ~before)
         needed = np.broadcast_to(np.asarray(self.odds), len(use))[:, None]
@@ -215,15 +214,19 @@ class HouseholdLeak:
         day = day_of(view.slot_s) % RING_DAYS
         below = np.zeros(len(good))
         digits = MARGIN_DIGITS * view.cohort.meters.resolution
+        ordered = np.sort(state["recent"], axis=1)
+        known = np.count_nonzero(ordered == ordered, axis=1)
         for at, share in enumerate(LEVELS):
-            state["past"][good, day, at] = ordinal(state["recent"][good], share)[0]
-            median, spread, _ = middle(state["past"][:, :, at])
-            margin = np.maximum(self.margin_lph, MARGIN_SHARE * median)
-            margin = np.maximum(margin, np.where(median > 0, digits, 0))
+            place = np.maximum(np.rint(known * share).astype(np.intp) - 1, 0)
+            value = ordered[np.arange(len(good)), place]
+            state["past"][good, day, at] = value[good]
+            usual, spread, _ = middle(state["past"][:, :, at])
+            margin = np.maximum(self.margin_lph, MARGIN_SHARE * usual)
+            margin = np.maximum(margin, np.where(usual > 0, digits, 0))
             if at == REST:
-                state["rest"][:] = median
+                state["rest"][:] = usual
                 margin = np.maximum(margin, REST_SPREADS * spread)
-            below = np.maximum(below, median + margin)
+            below = np.maximum(below, usual + margin)
             state["limit"][:, at] = below
 
     def _tell(
@@ -245,7 +248,7 @@ class HouseholdLeak:
         )
 
 
-def _share_of_class(view: View, *, ready: Mask, low: NDArray[np.bool_]) -> Floats:
+def _share_of_class(view: View, *, ready: Mask, low: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Give each meter the share of low hours among the meters of its class now; 1 where these are too few to tell."""
     segment = view.cohort.meters.segment.astype(np.intp)
     size = int(segment.max(initial=0)) + 1
@@ -254,7 +257,7 @@ def _share_of_class(view: View, *, ready: Mask, low: NDArray[np.bool_]) -> Float
     for at in range(low.shape[1]):
         lows = np.bincount(segment[low[:, at]], minlength=size)
         found[:, at] = np.where(count >= CLASS_LEAST, lows / np.maximum(count, 1), 1.0)
-    return found[segment]
+    return found.astype(np.float32)[segment]
 
 
 def _evidence(state: Arrays, *, row: int, rate: float) -> dict[str, Any]:

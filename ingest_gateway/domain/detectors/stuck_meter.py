@@ -21,7 +21,7 @@ from ingest_gateway.domain.checking.meters import CUSTOMER, ELECTRICITY, RESIDEN
 from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
-from ingest_gateway.domain.detectors.habits import HOUR_S, NOTHING, OUTLETS, TICKETED, levels
+from ingest_gateway.domain.detectors.habits import HOUR_S, NOTHING, OUTLETS, TICKETED, levels, turn_s
 from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.volts import DARK_V, highest
 
@@ -49,7 +49,7 @@ class StuckMeter:
     version: ClassVar[int] = 2
     kinds: ClassVar[tuple[Kind, ...]] = ("stuck_meter",)
     services: ClassVar[tuple[int, ...]] = (WATER, ELECTRICITY)
-    stages: ClassVar[tuple[Stage, ...]] = (Stage.SETTLED,)
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.SETTLED, Stage.HOUR)
 
     frozen_l: Number = parameter(20.0, unit="L", low=2, high=10_000, about="least reported flow that moved nothing")
     home_days: Number = parameter(16.0, unit="d", low=3, high=120, about="no use at a home: longer than a holiday")
@@ -58,6 +58,9 @@ class StuckMeter:
 
     def fields(self, _cohort: Cohort) -> Sequence[Field]:
         return [
+            Field("moved", "?"),  # since the last full hour
+            Field("moved_s", "i8"),  # when last
+            Field("standing", "?"),  # for an hour at least
             Field("still_h", "f4"),
             Field("live_h", "f4"),  # of these, with voltage
             Field("flowed", "f4"),  # litres reported since it stood still
@@ -65,21 +68,21 @@ class StuckMeter:
             Field("longest_h", "f4"),  # pause, slowly forgotten
             Field("watched_h", "f4"),
             Field("regular", "f4", fill=1.0),  # share of the time within a day of use
-            Field("since_s", "i8"),  # it moved last
             Field("level", "i1"),
         ]
 
     def check(self, view: View, state: Arrays) -> list[Finding]:
-        level = state["level"]
-        moved = _nonzero(view.step) | _nonzero(view.gap_step)
-        if int(view.cohort.meters.service[0]) == ELECTRICITY:
-            moved |= _nonzero(view.export)
+        if view.stage is Stage.SETTLED:
+            self._look(view, state)
+            return []
+        is_power = int(view.cohort.meters.service[0]) == ELECTRICITY
+        level, moved = state["level"], state["moved"]
         ends = (level != NOTHING) & moved
         stood_h = state["still_h"].copy()
-        self._move(view, state, moved=moved)
+        self._move(view, state, moved=moved, is_power=is_power)
         may = view.seen & ~moved & ~view.quiet & (view.cohort.meters.role == CUSTOMER)
         limit_h, frozen = self._limits(view, state)
-        for_h = state["live_h"] if int(view.cohort.meters.service[0]) == ELECTRICITY else state["still_h"]
+        for_h = state["live_h" if is_power else "still_h"]
         used = (state["regular"] >= REGULAR_SHARE) & (state["watched_h"] - state["still_h"] >= REGULAR_H)
         ticket = may & (frozen | (used & (for_h >= limit_h)))
         watch = may & used & (for_h >= WATCH_SHARE * limit_h)
@@ -90,30 +93,40 @@ class StuckMeter:
                 findings.append(self._tell(view, state, row, level=was, opened=False, about=about))
             if now != NOTHING:
                 findings.append(self._tell(view, state, row, level=now, opened=True, about=about))
-        state["since_s"][moved] = view.slot_s
+        moved[:] = False
         return findings
 
-    def _move(self, view: View, state: Arrays, *, moved: Mask) -> None:
-        slot_h = view.cohort.interval_s / HOUR_S
+    def _look(self, view: View, state: Arrays) -> None:
+        """Note at each slot what moved, and flow that was reported while the register stood."""
+        moved = (view.step != 0) & (view.step == view.step)
+        if view.gap_slots.any():
+            moved |= _nonzero(view.gap_step)
+        if int(view.cohort.meters.service[0]) == ELECTRICITY:
+            moved |= _nonzero(view.export)
+        else:
+            flows = np.flatnonzero((view.flow > 0) & state["standing"] & ~moved)
+            lasts_h = min(view.cohort.interval_s / HOUR_S, FLOW_LASTS_H)
+            state["flowed"][flows] += np.minimum(view.flow[flows] * lasts_h, MOST).astype(np.float32)
+            state["times"][flows] += 1
+        state["moved"] |= moved
+        np.copyto(state["moved_s"], view.slot_s, where=moved)
+
+    def _move(self, view: View, state: Arrays, *, moved: Mask, is_power: bool) -> None:
+        hours = np.float32(turn_s(view.cohort) / HOUR_S)
         still_h, longest_h, regular = state["still_h"], state["longest_h"], state["regular"]
+        longest_h *= np.float32(0.5 ** (hours / FORGET_H))
         counts = moved & ~view.quiet & (state["level"] != TICKETED)
-        longest_h *= np.float32(0.5 ** (slot_h / FORGET_H))
         np.copyto(longest_h, np.maximum(longest_h, still_h), where=counts)
-        state["watched_h"] += np.float32(slot_h)
-        within = moved | (still_h + slot_h < DAY_H)
-        share = np.float32(min(1.0, slot_h / REGULAR_OVER_H))
+        state["watched_h"] += hours
+        within = moved | (still_h + hours < DAY_H)
+        share = np.float32(min(1.0, hours / REGULAR_OVER_H))
         regular += np.where(still_h < PAUSE_COUNTS_H, share * (within - regular), np.float32(0))
+        still_h += hours
+        if is_power:
+            state["live_h"] += np.where(highest(view) > DARK_V, hours, np.float32(0))
         for name in ("still_h", "live_h", "flowed", "times"):
             state[name][moved] = 0
-        still_h += np.where(moved, np.float32(0), np.float32(slot_h))
-        if int(view.cohort.meters.service[0]) == ELECTRICITY:
-            state["live_h"] += np.where(~moved & (highest(view) > DARK_V), np.float32(slot_h), np.float32(0))
-            return
-        flows = view.seen & ~moved & (view.flow > 0)
-        if flows.any():
-            lasts_h = min(slot_h, FLOW_LASTS_H)
-            state["flowed"] += np.where(flows, np.minimum(view.flow * lasts_h, MOST), 0).astype(np.float32)
-            state["times"] += flows
+        np.greater(still_h, 0, out=state["standing"])
 
     def _limits(self, view: View, state: Arrays) -> tuple[Floats, Mask]:
         """Give the hours without use after which each meter is told, and which ones are frozen."""
@@ -139,7 +152,7 @@ class StuckMeter:
             opened=opened,
             scope="meter",
             place=row,
-            since_s=int(state["since_s"][row]) if opened else view.slot_s,
+            since_s=int(state["moved_s"][row]),
             rows=np.array([row]),
             score=still_h / limit_h,
             outlet=OUTLETS[level],

@@ -26,6 +26,7 @@ from ingest_gateway.domain.detectors.habits import (
     DAY_S,
     alike,
     day_of,
+    median,
     middle,
     same_weekday,
     turn_of_day,
@@ -71,6 +72,7 @@ LOOKS = (
     Look(6, total=0.45, each=0.75, size=0.55, active=0.5, spreads=3.5, used=6),
     Look(6, total=0.3, each=0.45, size=0.5, active=0.05, spreads=4.0, used=5),
 )
+FEWEST_DAYS, LOOSEST_SHARE = 3, 0.75
 DAY_COLUMNS = ("use", "expected", "size", "expected_size", "active")
 
 
@@ -91,6 +93,7 @@ class Tamper:
             *(Field(name, "f4") for name in ("use", "squares", "active", "known")),  # of the day so far
             *(Field(name, "f4", shape=(RING_DAYS,), fill=np.nan) for name in ("uses", "sizes", "actives")),
             Field("lately", "f4", shape=(LOOK_DAYS, len(DAY_COLUMNS)), fill=np.nan),
+            Field("weekday", "f4", fill=np.nan),  # litres that such a day had
             Field("unusual", "i2"),  # days in a row
             Field("faint", "i2"),  # days in a row
             Field("faint_used", "i2"),  # of them with any use
@@ -99,10 +102,11 @@ class Tamper:
         ]
 
     def check(self, view: View, state: Arrays) -> list[Finding]:
-        known = ~np.isnan(view.hour_use)
-        use = np.where(known, view.hour_use, 0)
-        state["use"] += use.astype(np.float32)
-        state["squares"] += (use * use).astype(np.float32)
+        hour_use = view.hour_use.astype(np.float32)
+        known = hour_use == hour_use
+        use = np.where(known, hour_use, np.float32(0))
+        state["use"] += use
+        state["squares"] += use * use
         state["active"] += use > 0
         state["known"] += known
         if turn_of_day(view) != turns_a_day(view.cohort) - 1:
@@ -113,57 +117,60 @@ class Tamper:
         return self._judge(view, state, day)
 
     def _judge(self, view: View, state: Arrays, day: dict[str, Floats]) -> list[Finding]:
-        meters, is_open = view.cohort.meters, state["open"]
-        habit = _habit(view, state)
+        meters, is_open, lately = view.cohort.meters, state["open"], state["lately"]
+        usual, days = median(state["uses"])
         told_day = ~np.isnan(day["use"])
-        crowd = alike(meters.segment, _share(day["use"], habit["expected"]), least=CLASS_LEAST)
-        crowd = np.clip(np.where(np.isnan(crowd), 1.0, crowd), CLASS_LOW, CLASS_HIGH)
-        day |= {"expected": habit["expected"] * crowd, "expected_size": habit["expected_size"]}
-        lately = state["lately"]
+        day |= _expected(view, state, use=day["use"], usual=usual)
         moved = np.concatenate([lately[:, 1:], np.stack([day[name] for name in DAY_COLUMNS], axis=1)[:, None]], axis=1)
         lately[told_day] = moved[told_day]
         self._count_faint(state, _share(day["use"], day["expected"]), day["use"])
-        may = told_day & (habit["days"] >= LEARNT_DAYS) & (meters.role == CUSTOMER)
-        days, shares = self._looks(view, state, habit=habit, crowd=crowd)
-        begins = may & (days > 0) & ~is_open & ~view.quiet
-        ends = is_open & told_day & (_share(*(lately[:, -3:, at].sum(axis=1) for at in (0, 1))) > BACK_SHARE)
-        np.copyto(state["since_s"], view.slot_s - days * DAY_S, where=begins)
+        last_days = _share(lately[:, -FEWEST_DAYS:, 0].sum(axis=1), lately[:, -FEWEST_DAYS:, 1].sum(axis=1))
+        may = told_day & (days >= LEARNT_DAYS) & (meters.role == CUSTOMER) & ~is_open & ~view.quiet
+        rows = np.flatnonzero(may & (last_days < LOOSEST_SHARE / np.asarray(self.strictness)))
+        shown_days, shares = self._looks(view, state, rows)
+        begins = np.zeros(len(meters), dtype=np.bool_)
+        begins[rows] = shown_days > 0
+        ends = is_open & told_day & (last_days > BACK_SHARE)
+        state["since_s"][rows] = view.slot_s - shown_days * DAY_S
         is_open[:] = (is_open | begins) & ~ends
-        self._learn(view, state, day=day, median=habit["use"])
+        self._learn(view, state, day=day, usual=usual)
+        counted = dict(zip(rows.tolist(), shares.tolist(), strict=True))
         return [
-            self._tell(view, state, int(row), opened=bool(begins[row]), habit=habit, share=float(shares[row]))
+            self._tell(
+                view, state, int(row), usual_l=float(usual[row]), share=counted[int(row)] if begins[row] else None
+            )
             for row in np.flatnonzero(begins | ends)
         ]
 
-    def _looks(
-        self, view: View, state: Arrays, *, habit: dict[str, Floats], crowd: Floats
-    ) -> tuple[NDArray[np.int64], Floats]:
+    def _looks(self, view: View, state: Arrays, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], Floats]:
         """Tell for how many days each meter looks as if it counted in part (0: it does not), and the share counted."""
-        meters, homes = view.cohort.meters, view.cohort.meters.segment == RESIDENTIAL
-        lenient = 1 / np.asarray(self.strictness)
-        found = np.zeros(len(meters), dtype=np.int64)
-        shares = np.full(len(meters), np.nan)
+        meters, lately = view.cohort.meters, state["lately"][rows].astype(np.float64)
+        homes = meters.segment[rows] == RESIDENTIAL
+        lenient = 1 / np.broadcast_to(np.asarray(self.strictness), len(meters))[rows]
+        usual_use, spread, _ = middle(state["uses"][rows])
+        usual_size, usual_active = median(state["sizes"][rows])[0], median(state["actives"][rows])[0]
+        crowd = _share(lately[:, -1, 1], state["weekday"][rows])
+        found, shares = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), np.nan)
         for look in LOOKS:
-            use, expected, size, expected_size, active = np.moveaxis(state["lately"][:, -look.days :], 2, 0)
+            use, expected, size, expected_size, active = np.moveaxis(lately[:, -look.days :], 2, 0)
             usual = expected.sum(axis=1)
-            usual = np.where(homes, np.minimum(usual, look.days * habit["use"] * crowd), usual)
+            usual = np.where(homes, np.minimum(usual, look.days * usual_use * crowd), usual)
             total = _share(use.sum(axis=1), usual)
-            median_size = middle(size)[0]
+            typical_size = median(size)[0]
             sizes = np.fmin(
-                _share(median_size, habit["size"]), _share(np.nansum(size, axis=1), np.nansum(expected_size, axis=1))
+                _share(typical_size, usual_size), _share(np.nansum(size, axis=1), np.nansum(expected_size, axis=1))
             )
-            actives = _share(active.mean(axis=1), habit["active"])
-            deep = -np.log(np.maximum(total, 1e-6)) * np.sqrt(look.days) >= look.spreads * habit["spread"]
-            fits = deep & (total < look.total * lenient) & (_share(use, expected).max(axis=1) < look.each * lenient)
+            actives = _share(active.mean(axis=1), usual_active)
+            fall = -np.log(np.maximum(total, 1e-6)) * np.sqrt(look.days)
+            fits = fall >= look.spreads * _share(spread, usual_use)
+            fits &= (total < look.total * lenient) & (_share(use, expected).max(axis=1) < look.each * lenient)
             fits &= (sizes < look.size * lenient) & (sizes > LIKE_LOW * total) & (actives > look.active)
             fits &= np.count_nonzero(use > 0, axis=1) >= look.used
-            fits &= ~((actives > DRIP_ACTIVE) & (median_size < DRIP_DIGITS * meters.resolution))
-            fits &= homes | (not look.homes_only)
-            np.copyto(shares, total, where=fits & (found == 0))
-            np.copyto(found, look.days, where=fits & (found == 0))
-        faint = (state["faint"] >= FAINT_DAYS) & (state["faint_used"] >= FAINT_USED) & (found == 0)
-        found[faint] = FAINT_DAYS
-        shares[faint] = FAINT_SHARE
+            fits &= ~((actives > DRIP_ACTIVE) & (typical_size < DRIP_DIGITS * meters.resolution[rows]))
+            fits &= (found == 0) & (homes | (not look.homes_only))
+            shares[fits], found[fits] = total[fits], look.days
+        faint = (state["faint"][rows] >= FAINT_DAYS) & (state["faint_used"][rows] >= FAINT_USED) & (found == 0)
+        shares[faint], found[faint] = FAINT_SHARE, FAINT_DAYS
         return found, shares
 
     def _count_faint(self, state: Arrays, share: Floats, use: Floats) -> None:
@@ -171,40 +178,38 @@ class Tamper:
         state["faint"][known] = np.where(faint, state["faint"] + 1, 0)[known]
         state["faint_used"][known] = np.where(faint, state["faint_used"] + (use > 0), 0)[known]
 
-    def _learn(self, view: View, state: Arrays, *, day: dict[str, Floats], median: Floats) -> None:
+    def _learn(self, view: View, state: Arrays, *, day: dict[str, Floats], usual: Floats) -> None:
         """Take in the day that ends, unless nobody was there or too little was counted."""
         use, known = day["use"], ~np.isnan(day["use"])
         share = _share(use, day["expected"])
         settled = np.count_nonzero(~np.isnan(state["uses"]), axis=1) >= SETTLED_DAYS
-        there = known & (use > 0) & ~(use < AWAY_SHARE * median)
-        usual = there & ~state["open"] & (~settled | ((share > USUAL_LOW) & (share < USUAL_HIGH)))
-        state["unusual"][:] = np.where(usual, 0, state["unusual"] + known)
-        usual |= known & (state["unusual"] > NEW_HABIT_DAYS)
+        there = known & (use > 0) & ~(use < AWAY_SHARE * usual)
+        ordinary = there & ~state["open"] & (~settled | ((share > USUAL_LOW) & (share < USUAL_HIGH)))
+        state["unusual"][:] = np.where(ordinary, 0, state["unusual"] + known)
+        ordinary |= known & (state["unusual"] > NEW_HABIT_DAYS)
         column = day_of(view.slot_s) % RING_DAYS
         for name, value in (("uses", use), ("sizes", day["size"]), ("actives", day["active"])):
-            np.copyto(state[name][:, column], value, where=usual, casting="same_kind")
+            np.copyto(state[name][:, column], value, where=ordinary, casting="same_kind")
 
-    def _tell(
-        self, view: View, state: Arrays, row: int, *, opened: bool, habit: dict[str, Floats], share: float
-    ) -> Finding:
+    def _tell(self, view: View, state: Arrays, row: int, *, usual_l: float, share: float | None) -> Finding:
         lately = state["lately"][row]
         evidence: dict[str, Any] = {
             "days_l": _rounded(lately[:, 0]),
             "expected_l": _rounded(lately[:, 1]),
-            "usual_l": round(float(habit["use"][row]), 1),
+            "usual_l": round(usual_l, 1),
         }
-        if opened:
+        if share is not None:
             evidence["counted_share"] = round(share, 2)
         return told(
             view,
             self,
             kind="tamper",
-            opened=opened,
+            opened=share is not None,
             scope="meter",
             place=row,
-            since_s=int(state["since_s"][row]) if opened else view.slot_s,
+            since_s=int(state["since_s"][row]) if share is not None else view.slot_s,
             rows=np.array([row]),
-            score=min(100.0, 1 / max(share, 0.01)) if opened else 0.0,
+            score=0.0 if share is None else min(100.0, 1 / max(share, 0.01)),
             evidence=evidence,
         )
 
@@ -221,22 +226,15 @@ def _day(state: Arrays, *, turns: int) -> dict[str, Floats]:
     }
 
 
-def _habit(view: View, state: Arrays) -> dict[str, Floats]:
-    """Give what is usual, and what is expected of the weekday that ends."""
-    use, spread, days = middle(state["uses"])
-    size, active = middle(state["sizes"])[0], middle(state["actives"])[0]
+def _expected(view: View, state: Arrays, *, use: Floats, usual: Floats) -> dict[str, Floats]:
+    """Give what is expected of the weekday that ends, use less what changed for the meters of the same class."""
     day = day_of(view.slot_s)
-    before = np.minimum(same_weekday(state["uses"], day), OUTLIER_TIMES * use[:, None])
-    before_size = same_weekday(state["sizes"], day)
-    return {
-        "use": use,
-        "spread": _share(spread, use),
-        "days": days.astype(np.float64),
-        "size": size,
-        "active": active,
-        "expected": _mean(before, otherwise=use),
-        "expected_size": _mean(before_size, otherwise=size),
-    }
+    weekday = _mean(np.minimum(same_weekday(state["uses"], day), OUTLIER_TIMES * usual[:, None]), otherwise=usual)
+    crowd = alike(view.cohort.meters.segment, _share(use, weekday), least=CLASS_LEAST)
+    crowd = np.clip(np.where(np.isnan(crowd), 1.0, crowd), CLASS_LOW, CLASS_HIGH)
+    state["weekday"][:] = weekday
+    sizes = same_weekday(state["sizes"], day)
+    return {"expected": weekday * crowd, "expected_size": _mean(sizes, otherwise=np.full(len(use), np.nan))}
 
 
 def _mean(values: NDArray[Any], *, otherwise: Floats) -> Floats:
