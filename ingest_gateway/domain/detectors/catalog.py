@@ -5,11 +5,17 @@ from collections.abc import Callable, Collection, Sequence
 from ingest_gateway.domain.checking.detector import Detector
 from ingest_gateway.domain.checking.parameters import Setting, made
 from ingest_gateway.domain.checking.view import Cohort
+from ingest_gateway.domain.detectors.backflow import Backflow
 from ingest_gateway.domain.detectors.concentrator_lost import ConcentratorLost
+from ingest_gateway.domain.detectors.household_leak import HouseholdLeak
 from ingest_gateway.domain.detectors.low_battery import LowBattery
 from ingest_gateway.domain.detectors.outage import Outage
 from ingest_gateway.domain.detectors.phase_loss import PhaseLoss
 from ingest_gateway.domain.detectors.silent_meter import SilentMeter
+from ingest_gateway.domain.detectors.stuck_meter import StuckMeter
+from ingest_gateway.domain.detectors.tamper import Tamper
+from ingest_gateway.domain.detectors.theft import Theft
+from ingest_gateway.domain.detectors.unregistered_export import UnregisteredExport
 from ingest_gateway.domain.detectors.voltage_drift import VoltageDrift
 from ingest_gateway.domain.detectors.voltage_limit import VoltageLimit
 from ingest_gateway.domain.detectors.voltage_step import VoltageStep
@@ -23,6 +29,12 @@ CATALOG: tuple[type[Detector], ...] = (
     ConcentratorLost,
     SilentMeter,
     LowBattery,
+    Backflow,
+    HouseholdLeak,
+    StuckMeter,
+    Tamper,
+    Theft,
+    UnregisteredExport,
 )
 
 
