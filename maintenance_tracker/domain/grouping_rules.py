@@ -16,7 +16,7 @@ ZONE_WIDE_FROM = 3  # meters' findings that make a fault one of the whole zone, 
 STORM_SHARE = 3  # one in so many of a concentrator's meters silent: the concentrator; of all meters: a storm
 LASTING_H = 24 * 30  # as long as the incident lasts
 LONGEST_RETURN_S = 4 * DAY_S  # nothing that was over and mended for longer comes back
-GROWTH_S = DAY_S  # a leak that becomes a burst later than this after it was found is a second fault
+GROWTH_S = 12 * HOUR_S  # a burst that begins so long after a leak in its zone is a second fault
 
 
 @dataclass(frozen=True, slots=True)

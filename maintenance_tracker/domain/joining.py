@@ -128,7 +128,7 @@ def _is_shared(incident: Incident, own: GroupingRule, finding: Finding) -> bool:
 def _goes_on(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
     """Tell whether a wide finding is the trouble that is known of its place.
 
-    A burst is that only beside a burst, or a leak found lately: beside a leak that was known for long it is a second
+    A burst is that only beside a burst, or a leak that began with it: beside one that began long before it is a second
     fault, for which people must go at once.
     """
     if own.cause != other.cause:
@@ -137,7 +137,7 @@ def _goes_on(incident: Incident, own: GroupingRule, finding: Finding, other: Gro
         return _same_place(incident, finding=finding)
     same = [known for known in incident.findings if _is_recent(incident, known, finding)]
     if finding.kind == "pipe_burst":
-        return any(known.kind == "pipe_burst" or known.at_s > finding.at_s - GROWTH_S for known in same)
+        return any(known.kind == "pipe_burst" or known.since_s > finding.since_s - GROWTH_S for known in same)
     return bool(same)
 
 
