@@ -21,6 +21,7 @@ from rating_engine.domain.facts import FactMissing, MonthNotPriced
 from rating_engine.domain.intervals import IntervalsUnusable, measures_of, read_intervals
 from rating_engine.domain.late_fee import charge as late_fee
 from rating_engine.domain.parts import SizeNotPriced, UseNotPriced
+from rating_engine.domain.quick_table import QuickTable, sizes_of, table_of, uses_of
 from rating_engine.domain.quoting import PeriodUnusable, Question, UnitsDiffer, quote
 from rating_engine.domain.rate import ClassNotPriced, FactNotKnown, Rating, Use
 from rating_engine.domain.tariff import Tariff
@@ -69,9 +70,8 @@ def check(files: Annotated[list[str], typer.Argument(help="files, or names of ta
                 out.print(f"{name}: {problem}")
             continue
         items = sum(len(one.charges) for one in tariff.services)
-        out.print(
-            f"{name}: good: {tariff.code} from {tariff.effective_from}; {len(tariff.services)} service(s), {items} charges"
-        )
+        told = f"{len(tariff.services)} service(s), {items} charges"
+        out.print(f"{name}: good: {tariff.code} from {tariff.effective_from}; {told}")
     if bad:
         raise typer.Exit(1)
 
@@ -143,6 +143,39 @@ def quote_(
         _print(document, shown)
 
 
+@commands.command()
+def table(
+    tariff: TariffName,
+    size: Annotated[list[str] | None, typer.Option(help="only this size, or these amperes (again for more)")] = None,
+    least: Annotated[int, typer.Option(min=0, help="first row")] = 0,
+    most: Annotated[int | None, typer.Option(min=1, help="last row")] = None,
+    step: Annotated[int | None, typer.Option(min=1, help="from row to row")] = None,
+    months: Annotated[int | None, typer.Option(min=1, max=12, help="months of the bill")] = None,
+    month: Annotated[str | None, typer.Option(help="the month that dated prices are taken of")] = None,
+    class_: Annotated[str | None, typer.Option("--class", help="class of customer")] = None,
+    service: Annotated[list[str] | None, typer.Option(help="only this service (again for more)")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a fact that prices depend on: name=value")] = None,
+) -> None:
+    """Print the quick table: what each use comes to, tax in it, by size."""
+    document = load(tariff)
+    name, known = sizes_of(document)
+    question = Question(
+        usage=Fraction(0),
+        facts=_facts({"class": class_}, set_ or []),
+        services=service or (),
+        months=months,
+        month=_month(month),
+    )
+    uses = uses_of(document, months=months or document.cycle.months, least=least, most=most, step=step)
+    try:
+        found = table_of(
+            document, question=question, fact=name, sizes=size or known, uses=uses, today=clock.wall_now().date()
+        )
+    except REFUSALS as error:
+        raise NotPossibleHere(str(error)) from error
+    _print_table(document, found, fact=name, unit=document.quantity.unit)
+
+
 def load(name: str) -> Tariff:
     """Read a tariff from a file, or one that comes with Suiden."""
     try:
@@ -212,6 +245,19 @@ def _print(tariff: Tariff, shown: Mapping[str, Any]) -> None:
         tax = _money(one["tax"], tariff=tariff)
         out.print(f"  {one['service']:12} {'total, tax in it ' + tax:34} {_money(one['total'], tariff=tariff):>14}")
     out.print(f"  {'TOTAL':12} {'':34} {_money(shown['total'], tariff=tariff):>14}  {tariff.currency}")
+
+
+def _print_table(tariff: Tariff, found: QuickTable, *, fact: str | None, unit: str) -> None:
+    names = list(found.services) + (["total"] if len(found.services) > 1 else [])
+    heads = [f"{size} {name}".strip() for size in found.sizes for name in names]
+    out.print(f"{tariff.name.get('en') or tariff.code}: {tariff.currency}" + (f", by {fact}" if fact else ""))
+    out.print(f"{unit:>8}" + "".join(f"{head:>16}" for head in heads))
+    for use, row in found.rows:
+        cells: list[str] = []
+        for amounts in row:
+            shown = [*amounts, sum(amounts)] if len(found.services) > 1 else list(amounts)
+            cells += [_money(amount, tariff=tariff) for amount in shown]
+        out.print(f"{decimal_text(use):>8}" + "".join(f"{cell:>16}" for cell in cells))
 
 
 def _label(label: str) -> str:
@@ -289,4 +335,4 @@ def _month(text: str | None) -> str | None:
     return text
 
 
-__all__ = ["as_plain", "commands", "decimal_text", "load"]
+__all__ = ["as_plain", "commands", "load"]

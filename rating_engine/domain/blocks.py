@@ -13,7 +13,7 @@ from rating_engine.domain.decimals import decimal_text
 from rating_engine.domain.facts import FactMissing, chosen_key
 from rating_engine.domain.parts import SizeNotPriced
 from rating_engine.domain.rounding import RoundingMode, to_decimals
-from rating_engine.domain.values import Key, Name, Price, check_keys, check_rise
+from rating_engine.domain.values import Key, Measure, Name, Price, check_keys, check_rise
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
@@ -71,16 +71,16 @@ class Blocks(Charge):
     model: Literal["blocks"]
     blocks: BlockTable
     kind: Literal["graduated", "whole"] = "graduated"
-    of: Name = Field(default="use", description="the quantity that is priced: use, export, or any number given")
+    of: Measure = "use"
     bounds: Literal["month", "day", "bill"] = Field(default="month", description="what the bounds are written for")
-    bounds_times: Name | None = Field(default=None, description="a number that widens the bounds: households, kw …")
+    bounds_times: Measure | None = Field(default=None, description="a number that widens the bounds: households, kw …")
     boundary_mode: RoundingMode | None = Field(
         default=None,
         description="how a widened or shrunk bound is rounded to the decimals of the quantity; left exact if not given",
     )
     included: Price = Field(default=ZERO, description="units that the base fee pays for; they cost nothing here")
     bounds_from: Literal["zero", "included"] = Field(default="zero", description="where the bounds count from")
-    after: Name | None = Field(default=None, description="a number of units used before, such as since new year")
+    after: Measure | None = Field(default=None, description="a number of units used before, such as since new year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def charge(charge_: Blocks, *, known: Known) -> Iterator[parts.Part]:
     :raises SizeNotPriced: if no table names the size or another fact
     :raises FactMissing: if it is not known how much was used
     """
-    quantity = known.measure(charge_.of)
+    quantity = known.quantity(charge_.of)
     if quantity is None:
         raise FactMissing(f"{charge_.item} prices {charge_.of}, which is not given")
     before = ZERO if charge_.after is None else (known.measure(charge_.after) or ZERO)

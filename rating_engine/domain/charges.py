@@ -42,10 +42,21 @@ class Known:
         return price_of(price, facts=self.facts, month=self.month, item=item)
 
     def measure(self, name: str) -> Fraction | None:
-        """Give a quantity; the month has its share of the use, and of what else is counted over the bill."""
+        """Give a number that is the same all over the bill, such as a capacity; the use is the month's."""
         if name == "use":
             return self.month.quantity
         return self.facts.number(name)
+
+    def quantity(self, name: str) -> Fraction | None:
+        """Give a quantity that is used up over the bill: the month's share of it."""
+        if name == "use":
+            return self.month.quantity
+        found = self.facts.number(name)
+        if found is None or self.month.share == 1:
+            return found
+        if name.startswith("use.") and self.bill_use:
+            return found * self.month.quantity / self.bill_use
+        return found * self.month.share
 
     def sum_of(self, items: Sequence[str] | None) -> Fraction:
         """Add up what these items came to so far; all, if none are named."""

@@ -13,7 +13,7 @@ from rating_engine.domain.charges import Charge, Known
 from rating_engine.domain.facts import FactMissing
 from rating_engine.domain.parts import Part
 from rating_engine.domain.rounding import RoundingMode, to_decimals
-from rating_engine.domain.values import Name, NotNegative, Price
+from rating_engine.domain.values import Measure, NotNegative, Price
 
 ZERO, HUNDRED = Fraction(0), Fraction(100)
 
@@ -22,7 +22,7 @@ class Ratchet(values.Part):
     """Billed demand is at least `percent` of the highest of the months before (`of`, a number given)."""
 
     percent: NotNegative = HUNDRED
-    of: Name = "demand_before"
+    of: Measure = "demand_before"
 
 
 class Demand(Charge):
@@ -31,7 +31,7 @@ class Demand(Charge):
     model: Literal["demand"]
     price: Price | None = None
     blocks: BlockTable | None = None
-    of: Name = "demand"
+    of: Measure = "demand"
     unit: Literal["kW", "kVA"] = "kW"
     ratchet: Ratchet | None = None
     least: Price = ZERO

@@ -34,7 +34,7 @@ class Facts:
         if name in self.measures:
             return self.measures[name]
         try:
-            return Fraction(self.texts[name])
+            return Fraction(normal(self.texts[name]))
         except (KeyError, ValueError):
             return None
 

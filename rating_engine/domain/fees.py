@@ -9,7 +9,7 @@ from pydantic import Field
 from rating_engine.domain.charges import Charge, Known
 from rating_engine.domain.facts import FactMissing
 from rating_engine.domain.parts import Part
-from rating_engine.domain.values import By, Name, Names, NotNegative, Positive, Price
+from rating_engine.domain.values import By, Measure, Names, NotNegative, Positive, Price
 
 ONE = Fraction(1)
 DAYS_IN_YEAR = 365
@@ -21,7 +21,7 @@ class Fee(Charge):
     model: Literal["fee"]
     price: Price
     per: Literal["month", "bill", "day", "year"] = "month"
-    times: Name | None = Field(default=None, description="a number that multiplies it: kva, kw, households, lamps …")
+    times: Measure | None = Field(default=None, description="a number that multiplies it: kva, kw, households, lamps …")
     each: Positive = Field(default=ONE, description="with times: one price for so many of them, such as 10 (amperes)")
     zero_use: NotNegative = Field(default=ONE, description="the share charged where nothing was used in the bill")
     within: Names | None = Field(default=None, description="a discount takes off no more than these items came to")
@@ -70,7 +70,7 @@ def _pieces(fee: Fee, *, known: Known) -> Fraction:
 def _label(fee: Fee, *, known: Known) -> str:
     if not isinstance(fee.price, By) or fee.price.by not in ("size", "amperes"):
         return fee.item
-    value = known.facts.text(fee.price.by) or ""
+    value = known.facts.texts.get(fee.price.by, "")
     # Sizes in millimetres are two digits or more; others, such as 5/8 or 1-1/2, are inches.
     is_mm = value.isdecimal() and len(value) > 1
     unit = "A" if fee.price.by == "amperes" else "mm" if is_mm else "in"

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
 
+from rating_engine.domain.blocks import BlocksBy
 from rating_engine.domain.facts import FactMissing
 from rating_engine.domain.months import days_of
-from rating_engine.domain.rate import Rating, Use, rate
+from rating_engine.domain.rate import FactNotKnown, Rating, Use, rate
 from rating_engine.domain.rounding import to_decimals
-from rating_engine.domain.tariff import Tariff
+from rating_engine.domain.tariff import Shared, Tariff
+from rating_engine.domain.values import By, Only, Steps, walk
 
 # How many base units one unit is, exactly. Volumes are in litres.
 GALLON = Fraction(3785411784, 10**9)
@@ -25,6 +27,26 @@ VOLUMES = {
     "kcf": 1000 * CUBIC_FOOT,
 }
 ENERGIES = {"Wh": Fraction(1), "kWh": Fraction(1000), "MWh": Fraction(10**6), "MJ": Fraction(2500, 9)}
+ALIASES = {
+    "m³": "m3",
+    "㎥": "m3",
+    "l": "L",
+    "litre": "L",
+    "gallon": "gal",
+    "gallons": "gal",
+    "1000gal": "kgal",
+    "tgal": "kgal",
+    "ft³": "ft3",
+    "cf": "ft3",
+    "ccf": "ccf",
+    "hcf": "hcf",
+    "wh": "Wh",
+    "kwh": "kWh",
+    "mwh": "MWh",
+    "mj": "MJ",
+}
+# Given with any tariff, whether its prices depend on them or not.
+ALWAYS_KNOWN = ("class", "size", "size_before", "amperes", "kva", "demand", "demand_before", "households", "persons")
 DAYS_OFF_A_MONTH = 5  # meters are read some days early or late: such a bill still is of a whole cycle
 
 
@@ -68,6 +90,7 @@ def quote(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, U
 
 def use_of(tariff: Tariff, *, question: Question, today: date) -> Use:
     """Put a question in the form that rating needs; without any day, the months end with today's."""
+    _check_names(tariff, question.facts)
     months = question.months or tariff.cycle.months
     labels = _labels(question, months=months, today=today)
     days, cycle_days = _days(question, labels=labels, months=months)
@@ -89,11 +112,39 @@ def use_of(tariff: Tariff, *, question: Question, today: date) -> Use:
     )
 
 
+def names_known(tariff: Tariff) -> set[str]:
+    """Name the facts and numbers that the tariff's prices depend on, and those that are always understood."""
+    found = {*tariff.facts, *ALWAYS_KNOWN}
+    for part in walk(tariff.services):
+        match part:
+            case By() | Steps() | BlocksBy():
+                found.add(part.by)
+            case Only():
+                found.update(part.facts)
+            case _:
+                found.update(_measures_named(part))
+    return found
+
+
+def _measures_named(part: object) -> set[str]:
+    names = ("of", "times", "after", "bounds_times", "measure", "less", "not_above")
+    named = (getattr(part, name, None) for name in names)
+    return {name for name in named if isinstance(name, str)} | ({part.by} if isinstance(part, Shared) else set())
+
+
+def _check_names(tariff: Tariff, facts: Mapping[str, str]) -> None:
+    known = names_known(tariff)
+    for name in facts:
+        if name not in known and name.partition(".")[0] not in known:
+            raise FactNotKnown(f"nothing in {tariff.code} depends on {name}; known are {', '.join(sorted(known))}")
+
+
 def in_unit(amount: Fraction, *, given: str, wanted: str) -> Fraction:
     """Tell an amount in another unit.
 
     :raises UnitsDiffer: if the units are of different kinds
     """
+    given = ALIASES.get(given.lower(), given)
     if given == wanted:
         return amount
     for kind in (VOLUMES, ENERGIES):

@@ -136,6 +136,8 @@ def _used(tariff: Tariff, *, service: Service, use: Use, facts: Facts) -> Fracti
 
 def _by_rule(rule: UseRule, *, facts: Facts, month: Month, months: int) -> Fraction:
     measured = facts.number(rule.measure) or Fraction(0)
+    if rule.less is not None:
+        measured = max(Fraction(0), measured - (facts.number(rule.less) or Fraction(0)))
     if rule.take == "measured":
         found = measured
     else:

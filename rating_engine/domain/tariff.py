@@ -18,7 +18,7 @@ from rating_engine.domain.percents import Percent
 from rating_engine.domain.rounding import RoundingMode
 from rating_engine.domain.time_of_use import TimeOfUse
 from rating_engine.domain.unit_prices import UnitPrice
-from rating_engine.domain.values import Keys, Name, NotNegative, Only, Positive, Price, Text
+from rating_engine.domain.values import Keys, Measure, Name, NotNegative, Only, Positive, Price, Text
 
 FORMAT = "suiden-tariff/1"
 NO_MINOR = ("JPY", "KRW", "VND")
@@ -168,10 +168,11 @@ class UseRule(values.Part):
 
     only: Only | None = None
     take: Literal["measured", "assumed", "sum", "larger", "smaller"] = "measured"
-    measure: Name = "use"
+    measure: Measure = "use"
+    less: Measure | None = Field(default=None, description="a number taken off, down to nothing: garden water, export")
     assumed: Price = Field(default=Fraction(0), description="units a month, chosen by persons or any other fact")
     factor: NotNegative = Fraction(1)
-    not_above: Name | None = Field(default=None, description="a number that caps it, such as the winter's use")
+    not_above: Measure | None = Field(default=None, description="a number that caps it, such as the winter's use")
     decimals: Annotated[int, Field(ge=0, le=6)] | None = None
     mode: RoundingMode = "down"
 
@@ -179,7 +180,7 @@ class UseRule(values.Part):
 class Shared(values.Part):
     """One meter for several households: the use is shared out, each household is priced by itself, all on one bill."""
 
-    by: Name = "households"
+    by: Measure = "households"
     size: Text | None = Field(default=None, description="the size each household is priced by")
 
 
@@ -192,7 +193,7 @@ class Service(values.Part):
     use: Annotated[tuple[UseRule, ...], Field(min_length=1)] = (UseRule(),)
     shared: Shared | None = None
     known_upto: NotNegative | None = Field(
-        default=None, description="the highest use of a bill that the prices are known for; more is refused, not guessed"
+        default=None, description="the highest use of a bill that prices are known for; more is refused, not guessed"
     )
     tax: Tax
     rounding: Rounding

@@ -57,12 +57,10 @@ def charge(charge_: TimeOfUse, *, known: Known) -> Iterator[Part]:
 
 
 def _quantity(charge_: TimeOfUse, *, period: str, known: Known) -> Fraction:
-    quantity = known.measure(f"{charge_.of}.{period}")
+    quantity = known.quantity(f"{charge_.of}.{period}")
     if quantity is None:
         raise FactMissing(f"{charge_.item} prices the use of period {period}, which is not given")
-    if charge_.of == "use" and known.bill_use:
-        return quantity * known.month.quantity / known.bill_use
-    return quantity * known.month.share
+    return quantity
 
 
 def _part(charge_: TimeOfUse, *, period: str, price: Fraction, quantity: Fraction, known: Known) -> Part:

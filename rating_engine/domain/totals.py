@@ -92,7 +92,8 @@ def check_simple(tariff: Tariff) -> None:
     if tariff.bill != WholeBill() or tariff.cycle.changes == "day":
         raise NotForArrays(f"tariff {tariff.code} has rules over the whole bill, or by days")
     for service in tariff.services:
-        if service.only is not None or service.after_tax or service.use != (UseRule(),) or service.shared is not None or service.known_upto:
+        has_rules = service.only is not None or service.after_tax or service.use != (UseRule(),)
+        if has_rules or service.shared is not None or service.known_upto is not None:
             raise NotForArrays(f"{service.service} of {tariff.code} has rules of use, or after tax")
         if service.tax.scope is not None or service.tax.unit is not None or service.tax.mode is not None:
             raise NotForArrays(f"{service.service} of {tariff.code} has rules of its own for tax")

@@ -9,7 +9,7 @@ from pydantic import Field
 from rating_engine.domain.charges import Charge, Known
 from rating_engine.domain.facts import FactMissing
 from rating_engine.domain.parts import Part
-from rating_engine.domain.values import By, Name, Price
+from rating_engine.domain.values import By, Measure, Price
 
 ZERO = Fraction(0)
 
@@ -19,7 +19,7 @@ class UnitPrice(Charge):
 
     model: Literal["unit_price"]
     price: Price
-    of: Name = Field(default="use", description="the quantity that is priced: use, export, or any number given")
+    of: Measure = "use"
     above: Price = Field(default=ZERO, description="only units above so many a month count")
 
 
@@ -29,7 +29,7 @@ def charge(unit_price: UnitPrice, *, known: Known) -> Iterator[Part]:
     :raises MonthNotPriced: if a dated table begins later
     :raises FactMissing: if the quantity is not known
     """
-    quantity = known.measure(unit_price.of)
+    quantity = known.quantity(unit_price.of)
     if quantity is None:
         raise FactMissing(f"{unit_price.item} prices {unit_price.of}, which is not given")
     above = known.price(unit_price.above, item=unit_price.item) * known.month.table

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -15,7 +16,9 @@ from rating_engine.domain.rounding import RoundingMode
 DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,12})?")
 RATIO = re.compile(r"-?[0-9]{1,9}/[1-9][0-9]{0,8}")
 DATE_KEY = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?")
+NUMBER = re.compile(r"(?:([0-9]{1,9})(\.[0-9]{1,9})?)?(?:(?:^|[- ])([0-9]{1,4})/([1-9][0-9]{0,3}))?")
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
+MEASURE = r"^[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39})?$"
 
 
 def refusal(rule: str, message: str) -> PydanticCustomError:
@@ -69,6 +72,7 @@ Exact = Annotated[Fraction, ExactNumber]
 Positive = Annotated[Fraction, ExactNumber, AfterValidator(_above_zero)]
 NotNegative = Annotated[Fraction, ExactNumber, AfterValidator(_not_negative)]
 Name = Annotated[str, Field(pattern=NAME)]
+Measure = Annotated[str, Field(pattern=MEASURE, description="use, use.night, export, demand, or any number given")]
 Key = Annotated[str, Field(min_length=1, max_length=400)]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Keys = Annotated[tuple[Key, ...], BeforeValidator(as_list), Field(min_length=1)]
@@ -198,21 +202,28 @@ def walk(found: object) -> Iterator[object]:
             yield from walk(one)
 
 
-def split_key(key: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def split_key(key: str) -> tuple[str, ...]:
     """Give the values that a key names: '13, 20, 25' names three."""
-    return [normal(one) for one in key.split(",")]
+    return tuple(normal(one) for one in key.split(","))
 
 
+@lru_cache(maxsize=4096)
 def normal(text: str) -> str:
-    """Write a fact's value in one form: 20, 20.0, 20mm and 20 A are all 20."""
-    bare = text.strip().lower()
-    for unit in ("mm", "kva", "kw", "a"):
+    """Write a fact's value in one form: 20, 20.0, 20mm and 20 A are all 20; 1-1/2 and 1.5 are the same."""
+    bare = text.strip().lower().rstrip('"')
+    for unit in ("mm", "inches", "inch", "in", "kva", "kw", "a"):
         head = bare.removesuffix(unit).strip()
-        if head != bare and DECIMAL.fullmatch(head):
+        if head != bare and NUMBER.fullmatch(head):
             bare = head
-    if DECIMAL.fullmatch(bare) and "." in bare:
-        bare = bare.rstrip("0").rstrip(".")
-    return bare
+            break
+    found = NUMBER.fullmatch(bare)
+    if found is None or not bare:
+        return bare
+    whole, decimals, top, bottom = found.groups()
+    if bottom is not None:
+        return str(Fraction(int(whole or 0)) + Fraction(int(top), int(bottom)))
+    return str(Fraction(Decimal(f"{whole}{decimals or ''}")))
 
 
 By.model_rebuild()

@@ -32,13 +32,17 @@ def quoted(name: str, usage: str, **given: str) -> Rating:
 
 
 # https://www.city.sapporo.jp/gesui/zaimu/ryoukin/05_ryokin01.html: 16 m³ in a month, 32 m³ in two.
-# http://www.water.city.nagoya.jp/category/suidouryoukin/1052.html: 43 m³, 13 mm, two months: 1,350.00 + 86.40 + 3,326.40 +
+# http://www.water.city.nagoya.jp/category/suidouryoukin/1052.html: 43 m³, 13 mm, two months: 1,350.00 + 86.40
+#   + 3,326.40 +
 #   3 × 228.96, cut (the copy ends within the third product).
 # https://www.city.iiyama.nagano.jp/soshiki/jyougesuidou/gyoumu/ryoukin/ryokin_taikei160701: 50 m³, 20 mm, two months.
-# http://www.town.noheji.aomori.jp/life/seikatsu/suido/suido-ryokin: 45, 40, 44 m³, and 42 m³ as the winter's mean; half the
+# http://www.town.noheji.aomori.jp/life/seikatsu/suido/suido-ryokin: 45, 40, 44 m³, and 42 m³ as the winter's
+#   mean; half the
 #   base at 0 m³: 648 for general use, 972 for groups.
-# http://www.city.fukuoka.lg.jp/mizu/eigyo/0018_3_2.html: the formulas of the page at the upper end of a block, reckoned by hand:
-#   40 m³ [2,660 + 20 × 155 + 340] × 1.08; 40 mm [21,840 + 20 × 155 + 2,400] × 1.08; 60 m³ [1,700 + 20 × 243 + 3,440] × 1.08.
+# http://www.city.fukuoka.lg.jp/mizu/eigyo/0018_3_2.html: the formulas of the page at the upper end of a
+#   block, reckoned by hand:
+#   40 m³ [2,660 + 20 × 155 + 340] × 1.08; 40 mm [21,840 + 20 × 155 + 2,400] × 1.08; 60 m³ [1,700 + 20 × 243 +
+#   3,440] × 1.08.
 # https://www.city.fukuoka.lg.jp/doro-gesuido/eigyo/hp/water.html: likewise [1,520 + 20 × 188 + 3,300] × 1.10.
 # https://www.city.osaka.lg.jp/suido/page/0000321790.html shows the table without a sum: reckoned by hand, 20 m³:
 #   (850 + 100 + 970) × 1.10; 30 m³ of business: (850 + 100 + 4,180) × 1.10.
@@ -78,7 +82,8 @@ def test_village_drainage_is_billed_on_what_its_persons_are_assumed_to_use(perso
     assert quoted("jp-tono-village-drainage", "0", billed_on="persons", persons=str(persons)).total_minor == total
 
 
-# https://sheffieldutilities.org/utilities/water/billing-rates: the minimum of each meter size pays for this use (hundreds of cubic
+# https://sheffieldutilities.org/utilities/water/billing-rates: the minimum of each meter size pays for this
+#   use (hundreds of cubic
 # feet), and is owed for less.
 @pytest.mark.parametrize(
     ("size", "allowed", "minimum"),
@@ -99,7 +104,8 @@ def test_declining_blocks_come_to_the_published_minimum(size: str, allowed: str,
     assert quoted("us-sheffield-water", str(Fraction(allowed) + 100), size=size).total_minor > minimum
 
 
-# https://wi-riverfalls.civicplus.com/606/Time-of-Day-Rates: 675.54 kWh, 45 % of it on-peak, and 10, 15, 20 % of all moved away.
+# https://wi-riverfalls.civicplus.com/606/Time-of-Day-Rates: 675.54 kWh, 45 % of it on-peak, and 10, 15, 20 %
+#   of all moved away.
 @pytest.mark.parametrize(("on_peak", "total"), [("45", 9_658), ("35", 8_814), ("30", 8_392), ("25", 7_970)])
 def test_time_of_day_comes_to_the_published_bills(on_peak: str, total: int) -> None:
     use = Fraction("675.54")
@@ -110,13 +116,17 @@ def test_time_of_day_comes_to_the_published_bills(on_peak: str, total: int) -> N
 
 
 # https://www.kumamoto-waterworks.jp/?waterworks_article=11113: the quick table of 2014-04, its rows from 0 to 22 m³.
-KUMAMOTO_WATER_13 = """972 988 1004 1020 1036 1053 1069 1085 1101 1117 1134 1279 1425 1571 1717 1863 2008 2154 2300 2446 2592
+KUMAMOTO_WATER_13 = """972 988 1004 1020 1036 1053 1069 1085 1101 1117 1134 1279 1425 1571 1717 1863 2008 2154 2300
+2446 2592
 2764 2937"""
-KUMAMOTO_WATER_20 = """1339 1355 1371 1387 1404 1420 1436 1452 1468 1485 1501 1647 1792 1938 2084 2230 2376 2521 2667 2813 2959
+KUMAMOTO_WATER_20 = """1339 1355 1371 1387 1404 1420 1436 1452 1468 1485 1501 1647 1792 1938 2084 2230 2376 2521 2667
+2813 2959
 3132 3304"""
-KUMAMOTO_WATER_25 = """1825 1841 1857 1873 1890 1906 1922 1938 1954 1971 1987 2133 2278 2424 2570 2716 2862 3007 3153 3299 3445
+KUMAMOTO_WATER_25 = """1825 1841 1857 1873 1890 1906 1922 1938 1954 1971 1987 2133 2278 2424 2570 2716 2862 3007 3153
+3299 3445
 3618 3790"""
-KUMAMOTO_SEWERAGE = """874 888 903 917 931 946 960 975 989 1003 1018 1146 1275 1403 1532 1661 1789 1918 2046 2175 2303 2473
+KUMAMOTO_SEWERAGE = """874 888 903 917 931 946 960 975 989 1003 1018 1146 1275 1403 1532 1661 1789 1918 2046 2175
+2303 2473
 2643"""
 
 
