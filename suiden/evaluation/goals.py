@@ -16,7 +16,6 @@ class Goals:
     tickets_per_event: float = 1.1
     tickets_per_zone_event: float = 1.2
     most_in_10_minutes: int = 5
-    readings_per_s: float = 1e6  # on one core
 
 
 SIMULATED = Goals("a simulated town", macro_recall=0.96, least_recall=0.90, false_alarms=1.0, precision=0.90)

@@ -123,11 +123,10 @@ def _sums(score: Score, goals: Goals, result: Result | None) -> Table:
         ("most tickets in any 10 minutes", str(score.most_in_10_minutes), f"≤ {goals.most_in_10_minutes}",
          score.most_in_10_minutes <= goals.most_in_10_minutes),
     ]  # fmt: skip
-    if result is not None:
-        rate = _rate(result)
+    if result is not None:  # few meters are slow by nature, so the goal is judged elsewhere
         rows.append(
-            ("readings a second, this run", f"{rate:,.0f}", f"≥ {goals.readings_per_s:,.0f}", True)
-        )  # small sets are slower by nature: `suiden bench checker` judges
+            ("readings a second on one core, at so few meters", f"{_rate(result):,.0f}", "suiden bench checker", True)
+        )
     for label, figure, goal, well in rows:
         table.add_row(label, _judged(figure, well=well), goal)
     table.add_row(
