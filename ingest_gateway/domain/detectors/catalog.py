@@ -10,7 +10,9 @@ from ingest_gateway.domain.detectors.concentrator_lost import ConcentratorLost
 from ingest_gateway.domain.detectors.household_leak import HouseholdLeak
 from ingest_gateway.domain.detectors.low_battery import LowBattery
 from ingest_gateway.domain.detectors.outage import Outage
+from ingest_gateway.domain.detectors.part_closure import PartClosure
 from ingest_gateway.domain.detectors.phase_loss import PhaseLoss
+from ingest_gateway.domain.detectors.pressure_drift import PressureDrift
 from ingest_gateway.domain.detectors.silent_meter import SilentMeter
 from ingest_gateway.domain.detectors.stuck_meter import StuckMeter
 from ingest_gateway.domain.detectors.tamper import Tamper
@@ -19,8 +21,12 @@ from ingest_gateway.domain.detectors.unregistered_export import UnregisteredExpo
 from ingest_gateway.domain.detectors.voltage_drift import VoltageDrift
 from ingest_gateway.domain.detectors.voltage_limit import VoltageLimit
 from ingest_gateway.domain.detectors.voltage_step import VoltageStep
+from ingest_gateway.domain.detectors.water_network import WaterNetwork
 
 CATALOG: tuple[type[Detector], ...] = (
+    WaterNetwork,
+    PartClosure,
+    PressureDrift,
     Outage,
     PhaseLoss,
     VoltageStep,

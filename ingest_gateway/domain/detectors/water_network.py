@@ -5,7 +5,7 @@ takes much more than usual at that moment (`zone_inflow`), a pipe broke there; e
 other zones of the network show within hours of it is the same fault, and the zone that shows it most is named.
 A zone takes more than usual: for hours and suddenly, a pipe broke; for days, it leaks.
 It ends when pressure is back above half of the fall for an hour, when a burst's excess was below a third for 4 hours,
-and when a leak's was below 40 % for 12 hours in all.
+and when a leak's was below 40 % for 12 hours in all. A burst that lasts for 12 hours is told on as a leak.
 Units: kPa, L/h, deviations. Source: district metering practice; the parts' own docstrings.
 """
 
@@ -30,12 +30,13 @@ from ingest_gateway.domain.detectors.zone_pressure import Pressure
 
 HOUR_S = 3_600
 TAIL_S = 2 * HOUR_S  # after planned work, until the network is as usual
-LEAST_BURST_SCORE = 5.0
+LEAST_BURST_SCORE = 5.5
 BURST_BESIDE = 2.0  # deviations that the slot itself must show
 BURST_AT_ONCE = 4.0  # deviations of one slot's inflow that make fallen pressure a burst
 BURST_BIG = (2.5, 0.15)  # or so many of them and so much of the mean inflow
 SUDDEN_SHARE = 0.4  # of the excess there hours ago: more, and it did not begin at once
 CLOSED_SHARE = 0.45  # of the usual pressure gone
+STANDING_S = 12 * HOUR_S
 SAME_FAULT_S = 3 * HOUR_S
 BESIDE_WORK = 1.5  # times the limits while another zone of the network is at work
 ENDED_FALL, FALL_CALM_S = 0.5, HOUR_S
@@ -75,7 +76,7 @@ class WaterNetwork:
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EARLY,)
 
     burst_spreads: Number = parameter(
-        4.0, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
+        4.5, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
     )
     burst_share: Number = parameter(
         0.05, unit="of the mean inflow", low=0.01, high=1, about="least excess of a burst", by_zone=True
@@ -110,7 +111,7 @@ class WaterNetwork:
         findings = self._low_pressure(slot)
         findings += self._bursts(slot)
         findings += self._leaks(slot)
-        findings += self._ends(slot)
+        findings += self._ends(slot) + self._standing(slot)
         _learn(slot)
         return findings
 
@@ -227,6 +228,25 @@ class WaterNetwork:
             if what == "leak":
                 zone_inflow.forget_filters(slot.state, zones=np.flatnonzero(ended))
         slot.state["fall_told"][~slot.state["fall_open"]] = NOTHING
+        return findings
+
+    def _standing(self, slot: _Slot) -> list[Finding]:
+        """Go on with a burst that lasts as with a leak: another one may come on top of it."""
+        state, now_s = slot.state, slot.view.slot_s
+        lasting = state["burst_open"] & slot.inflow.known & (now_s - state["burst_since_s"] >= STANDING_S)
+        zones = np.flatnonzero(lasting)
+        findings: list[Finding] = []
+        for zone in zones.tolist():
+            since_s = int(state["burst_since_s"][zone])
+            findings.append(self._tell(slot, BURST, zone, since_s=now_s, opened=False))
+            if not state["leak_open"][zone]:
+                findings.append(self._tell(slot, LEAK, zone, since_s=since_s))
+                _open(state, "leak", zones=np.array([zone]), level=np.zeros(len(lasting)), since_s=since_s)
+        zone_inflow.settle_on(state, slot.inflow, zones=zones)
+        state["leak_level"][zones] = np.maximum(state["ground"][zones], 0.0)
+        state["leak_sums"][zones, 0] = state["leak_level"][zones] * state["leak_sums"][zones, 1]
+        state["burst_open"][zones] = False
+        state["burst_level"][zones] = 0.0
         return findings
 
     def _since_s(self, slot: _Slot) -> int:

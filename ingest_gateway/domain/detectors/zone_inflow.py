@@ -33,6 +33,7 @@ MEAN_DAYS = 7
 DEVIATION = 1.25  # over a mean absolute one
 DEVIATION_GAIN = 0.1
 FIRST_DEVIATION = 0.1
+LEAST_OF_DAY = 0.85
 FACTORS = (0.4, 2.5)
 LEAST_SHARE = 0.2
 BURST_CLIP = (-3.0, 12.0)  # deviations: one wild slot is not enough
@@ -190,6 +191,13 @@ def forget_filters(state: Arrays, *, zones: NDArray[np.intp]) -> None:
     state["before"][zones] = 0.0
 
 
+def settle_on(state: Arrays, inflow: Inflow, *, zones: NDArray[np.intp]) -> None:
+    """Take the excess as standing from now on, so that what comes on top of it shows."""
+    state["ground"][zones] = inflow.burst_lph[zones] + np.maximum(state["ground"][zones], 0.0)
+    state["burst_sums"][zones, 0] = 0.0
+    state["before"][zones] = 0.0
+
+
 def ends_day(view: View, layout: Layout) -> NDArray[np.intp]:
     """Tell at which zones the slot is the last one of the local day."""
     slots = max(1, DAY_S // view.cohort.interval_s)
@@ -211,7 +219,8 @@ def _factor(view: View, state: Arrays, *, layout: Layout, slot: Slot, inflow: Fl
     before = state["factor"]
     of_one = np.sqrt(np.clip(middle, FACTORS[0], FACTORS[1]) * before)  # its own chances are in it
     factor = np.where(others == 0, before, np.where(others == 1, of_one, middle))
-    factor = np.clip(factor, FACTORS[0], FACTORS[1])
+    # What the others take does not fall at once but where a zone is shut off, and that makes no burst here.
+    factor = np.clip(np.maximum(factor, LEAST_OF_DAY * before), FACTORS[0], FACTORS[1])
     before += view.cohort.interval_s / DAY_S * (factor - before)
     return factor
 

@@ -26,9 +26,9 @@ FIRST_HOURS = 24
 GAUGE_CLIP = 0.15  # of the usual: an odd hour moves it no more than that much
 HOUR_DAYS = 14
 FIRST_SAMPLES = 8
-LEAST_FALL_KPA = 20.0
-LEAST_FALL_SHARE = 0.06
-LOW_TIMES = 1.5  # a fall without a step must be so much larger
+LEAST_FALL_KPA = 15.0
+LEAST_FALL_SHARE = 0.045
+LOW_TIMES = 1.2  # a fall without a step must be so much larger
 STATISTICS = ("step", "apart", "low")
 
 
