@@ -1,6 +1,6 @@
 """A town's mains: one of WNTR's networks under demands of our own, solved by EPANET."""
 
-import copy
+import pickle
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +64,7 @@ class Mains:
         self._index = {name: at for at, name in enumerate(self.junctions)}
         self._mean_l_per_s = self._mean_demands()
         self._prepare(chance)
+        self._prepared = pickle.dumps(self._model)
         self.zone_of: Ints = self._zones(zones, chance)
         self._level: Floats = np.ones((self.steps, zones))
         self._scale = 1.0
@@ -126,7 +127,7 @@ class Mains:
 
     def _fresh(self, *, first: int) -> Any:
         """Copy the prepared network with its clock at step `first`."""
-        model = copy.deepcopy(self._model)
+        model = pickle.loads(self._prepared)  # many times faster than a deep copy
         for zone in range(self._level.shape[1]):
             model.add_pattern(f"zone-{zone}", list(self._level[first:, zone]))
         pattern = [model.get_pattern(f"zone-{zone}") for zone in range(self._level.shape[1])]
