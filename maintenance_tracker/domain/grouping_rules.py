@@ -63,23 +63,23 @@ RULES: Mapping[str, GroupingRule] = {
         shared_h=LASTING_H,
         return_h=0,
         spread_h=2,
-        explains=("low pressure", "sensor", "backflow"),
+        explains=("low pressure", "sensor"),
         explains_for_h=6,
     ),
     "slow_leak": _rule(
         "leak", 5, shared_h=LASTING_H, return_h=24, spread_h=6, explains=("low pressure",), explains_for_h=12
     ),
     "valve_closure": _rule(
-        "low pressure", 7, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor", "backflow")
+        "low pressure", 7, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor",)
     ),
     "pressure_sag": _rule(
-        "low pressure", 6, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor", "backflow")
+        "low pressure", 6, shared_h=LASTING_H, hold_h=6, return_h=0, spread_h=2, explains=("sensor",)
     ),
     "household_leak": _rule("customer leak", 4),
     "stuck_meter": _rule("under-registration", 4),
     "tamper": _rule("under-registration", 4),
     "theft": _rule("under-registration", 4),
-    "backflow": _rule("backflow", 5),
+    "backflow": _rule("backflow", 5, shared_h=1),
     "sensor_drift": _rule("sensor", 3),
     "voltage_sag": _rule(
         "low voltage", 6, shared_h=LASTING_H, hold_h=3, return_h=0, spread_h=0.5, explains=("sensor",)

@@ -163,8 +163,7 @@ def _is_simultaneous(incident: Incident, own: GroupingRule, finding: Finding, ot
         return False
     if own.cause != other.cause and own.cause not in other.explains and other.cause not in own.explains:
         return False
-    apart_s = min(abs(finding.since_s - incident.since_s), abs(finding.at_s - incident.opened_s))
-    return apart_s <= min(own.spread_s, other.spread_s)
+    return abs(finding.since_s - incident.since_s) <= min(own.spread_s, other.spread_s)
 
 
 def _widened(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
