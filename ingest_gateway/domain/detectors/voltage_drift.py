@@ -38,7 +38,8 @@ NOISE_DAYS = 14.0
 SPREAD = 3.0
 STEADY = (0.22, 0.76)  # of the last three days' growth, what came before the last day
 GROWN = 0.5  # of the limit, in three days
-UNRELATED = (0.0035, 0.0012)  # spread within a day and common error above which a meter does not move with its zone
+# A meter does not move with its zone above this spread within a day and common error; or above the error alone.
+UNRELATED_SPREAD, UNRELATED_ERROR, RESTLESS_ERROR = 0.0035, 0.0012, 0.0025
 BACK = 0.3
 BACK_DAYS = 3
 FEWEST_NEIGHBOURS = 3
@@ -120,7 +121,8 @@ class VoltageDrift:
         if not (begins.any() or ends.any()):
             return []
         unsure = _has_few_neighbours(view)
-        unsure |= (state["spread"] > UNRELATED[0]) & (state["error"] > UNRELATED[1])
+        unsure |= (state["spread"] > UNRELATED_SPREAD) & (state["error"] > UNRELATED_ERROR)
+        unsure |= state["error"] > RESTLESS_ERROR
         return [
             told(
                 view,

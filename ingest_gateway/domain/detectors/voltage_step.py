@@ -92,6 +92,7 @@ class VoltageStep:
         if mine is not None and not mine.any():
             return []
         learnt = state["learnt"] >= SAMPLES_TO_LEARN
+        judged = np.ones(len(learnt), dtype=np.bool_) if mine is None else mine
         findings: list[Finding] = []
         apart = np.zeros(len(learnt), dtype=np.bool_)
         sides: dict[str, tuple[Volts, Volts]] = {}
@@ -111,7 +112,9 @@ class VoltageStep:
                 far &= ~view.quiet & jumped
                 limit = np.maximum(base, self.unrest * unrest)
                 limits = limit, np.broadcast_to(zone_limit, limit.shape)
-                step = _Step(side, kind, sign, told_volts, state[f"{side}_usual"], beyond, *limits, may=far)
+                step = _Step(
+                    side, kind, sign, told_volts, state[f"{side}_usual"], beyond, *limits, may=far, judged=judged
+                )
                 findings += self._zones(view, state, step) if view.stage is Stage.EARLY else []
                 findings += self._meters(view, state, step)
             np.copyto(before, beyond, where=~(far | np.isnan(beyond)))
@@ -171,7 +174,7 @@ class VoltageStep:
         count, calm, is_open = (state[f"{step.side}_meter_{what}"] for what in ("count", "calm", "open"))
         on = step.may & (step.beyond > step.limit)
         known = ~np.isnan(step.beyond)
-        gone = (view.missed > MOST_MISSED) & (view.stage is Stage.EARLY)
+        gone = step.judged & (view.missed > MOST_MISSED)
         run(count, known=known | gone, on=on)
         run(calm, known=known, on=step.beyond <= BACK * step.limit)
         in_zone = zones.to_meters(
@@ -252,6 +255,7 @@ class _Step:
     limit: NDArray[np.floating[Any]]  # of each meter
     zone_limit: NDArray[np.floating[Any]]
     may: Mask  # something may begin
+    judged: Mask  # at this tick
 
 
 def _score(step: _Step, rows: NDArray[np.intp]) -> float:
