@@ -4,6 +4,8 @@ import time
 from datetime import timedelta
 
 import structlog
+from psycopg import Connection as Database
+from psycopg.rows import TupleRow
 
 from ingest_gateway.batches import Window
 from ingest_gateway.domain.sequence import Ack, encode_ack
@@ -95,10 +97,14 @@ class Settler:
         with self._connection.at_work() as conn:
             enter_scope(conn, scope=Scope(utility_id=window.utility_id, actor="gateway", now=at))
             gathered = gathered_anew(conn, window) if window.is_torn else [window]
-            acks = [settle(conn, one, worker=self._shared.worker) for one in gathered]
+            acks = [self._settle_one(conn, one) for one in gathered]
             conn.commit()
         for told in acks:
             self._tell(window.code, told or {})
+
+    def _settle_one(self, conn: Database[TupleRow], window: Window) -> dict[int, Ack] | None:
+        shared = self._shared
+        return settle(conn, window, worker=shared.worker, is_one_of_many=bool(shared.settings.share))
 
     def _tell(self, code: str, acks: dict[int, Ack]) -> None:
         """Tell senders what is durable.
@@ -130,7 +136,7 @@ class Settler:
             with self._connection.at_work() as conn:
                 for window in left_behind(conn, worker=worker, committed_before=old):
                     log.info("settling.left_behind", batch_id=window.batch_id, readings=window.stored)
-                    settle(conn, window, worker=self._shared.worker)
+                    self._settle_one(conn, window)
                     conn.commit()
             self._shared.monitor.settling(None)
         except Exception as error:

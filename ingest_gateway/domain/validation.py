@@ -129,10 +129,15 @@ def is_backwards(row: Row, *, meter: Meter, baseline: Baseline | None) -> bool:
     """
     if baseline is None or row.register is None or row.read_at_us <= baseline.read_at_us:
         return False
-    fall = baseline.register - row.register
-    if fall <= 10 ** max(0, meter.digits - TOLERANCE_DIGITS):
+    return has_fallen(row.register, before=baseline.register, digits=meter.digits)
+
+
+def has_fallen(register: int, *, before: int, digits: int) -> bool:
+    """Tell whether a register of so many digits is lower than before, and neither swung back nor rolled over."""
+    fall = before - register
+    if fall <= 10 ** max(0, digits - TOLERANCE_DIGITS):
         return False
-    register_range = 10**meter.digits
+    register_range = 10**digits
     return register_range - fall >= register_range // ROLLOVER_SHARE
 
 

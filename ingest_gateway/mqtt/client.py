@@ -46,7 +46,8 @@ class FrameClient(paho.Client):
         super().__init__(*arguments, **options)
         self._on_frames = on_frames
         self._is_v5 = is_v5
-        self._rest = b""
+        self._rest: list[bytes] = []  # the beginning of a packet, as it came
+        self._rest_bytes = self._needed = 0
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 - paho gives it and does not use it
         """Read what there is, up to a quarter of a megabyte, and handle every packet that is whole."""
@@ -62,12 +63,15 @@ class FrameClient(paho.Client):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         with self._msgtime_mutex:
             self._last_bytes_received = time.monotonic()
-        stream = self._rest + received if self._rest else received
+        stream = self._with_rest(received)
+        if not stream:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
         try:
             frames = split(stream, is_v5=self._is_v5)
         except StreamBroken:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
-        self._rest = stream[frames.consumed :]
+        rest = stream[frames.consumed :]
+        self._rest, self._rest_bytes, self._needed = [rest] if rest else [], len(rest), frames.needed
         for head, body in frames.others:
             answer = self._handle_other(head, body)
             if answer > 0 or self._sock is None:
@@ -84,6 +88,15 @@ class FrameClient(paho.Client):
         """Send packets that are whole and need no answer; any thread may."""
         # Said to be an acknowledgement: for a publication paho would look for its caller, and there is none.
         self._packet_queue(paho.PUBACK, packets, 0, 0)
+
+    def _with_rest(self, received: bytes) -> bytes:
+        """Put what came behind the packet that it goes on with; nothing as long as that is not whole."""
+        if not self._rest:
+            return received
+        # Joined once, when all is there: a long packet comes in a thousand pieces.
+        self._rest.append(received)
+        self._rest_bytes += len(received)
+        return b"".join(self._rest) if self._rest_bytes >= self._needed else b""
 
     def _handle_other(self, head: int, body: bytes) -> MQTTErrorCode:
         self._in_packet = {

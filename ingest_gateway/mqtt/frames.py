@@ -21,7 +21,7 @@ class Frames:
     """What a stretch of the stream held. The three lists go together; message id 0 needs no acknowledgement.
 
     `others` are packets of other types, whole: their first byte and what follows the length. `consumed` bytes were
-    read; what is behind them is the beginning of a packet.
+    read; what is behind them is the beginning of a packet, of `needed` bytes in all (0: its length is not known yet).
     """
 
     message_ids: list[int] = field(default_factory=list[int])
@@ -31,6 +31,7 @@ class Frames:
     payload_bytes: int = 0
     is_redelivered: bool = False
     consumed: int = 0
+    needed: int = 0
 
 
 def split(stream: bytes, *, is_v5: bool) -> Frames:
@@ -51,6 +52,7 @@ def split(stream: bytes, *, is_v5: bool) -> Frames:
             length, start = found
         end = start + length
         if end > size:
+            frames.needed = end - position
             break
         head = stream[position]
         if head & 0xF4 != PUBLISH:  # another packet, or a publication of quality 2

@@ -26,7 +26,10 @@ KEPT_OF_A_FLOOD = 500  # different refused messages of one commit
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit stored: `fresh` readings, `late` ones as far as they were new, and those seen to one by one."""
+    """What a commit stored: `fresh` readings, `late` ones as far as they were new, and those seen to one by one.
+
+    `ended` are meters whose registers went on from where they stood, `falls` those whose did not.
+    """
 
     taken: Taken
     fresh: Block
@@ -35,6 +38,7 @@ class Committed:
     others: Block
     marks: Marks
     falls: Mapping[int, Fall]
+    ended: Sequence[int] = ()
 
 
 def commit(conn: Connection[TupleRow], prepared: Prepared, *, worker: str) -> Committed:
@@ -121,7 +125,8 @@ def _write_the_rest(conn: Connection[TupleRow], prepared: Prepared) -> Committed
     in_order = _in_order(prepared, *marks_of(batch, book=prepared.book, stored=stored.rows))
     others = _block_of(stored.rows)
     late_block = _without(prepared.late, conflicts)
-    return Committed(taken, prepared.fresh, late_block, late_stored, others, in_order, batch.falls)
+    ended = [meter_id for meter_id, baseline in batch.newest.items() if baseline.fall is None]
+    return Committed(taken, prepared.fresh, late_block, late_stored, others, in_order, batch.falls, ended)
 
 
 def _in_order(prepared: Prepared, origins: list[int], of_others: Marks) -> Marks:

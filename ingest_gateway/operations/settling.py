@@ -4,7 +4,7 @@ Done in one transaction that also deletes what was noted of the commits (`intake
 whoever does it and however often it is tried.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -19,6 +19,7 @@ from ingest_gateway.domain.columns import ABSENT, Columns, Integers, columns_of_
 from ingest_gateway.domain.packing import pack_columns
 from ingest_gateway.domain.sequence import Ack, SequenceState
 from ingest_gateway.domain.sequence_bounds import MOST_RANGES, bounded
+from ingest_gateway.domain.validation import BELIEVED_AFTER, Fall, has_fallen
 from ingest_gateway.domain.wire import from_us
 from ingest_gateway.operations.committing import Committed, extent_us
 from ingest_gateway.store import counts, latest, pending, readings, sequences
@@ -43,7 +44,7 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
     window.rejected += taken.rejected
     window.late_stored += taken.stored - len(committed.fresh)
     window.marks.add(committed.marks)
-    _end_falls(window, committed.fresh)
+    _end_falls(window, committed)
     window.falls |= committed.falls
     if len(committed.fresh):
         window.fresh.append(committed.fresh)
@@ -53,18 +54,23 @@ def note(window: Window, committed: Committed, *, received_at: datetime) -> None
         window.late.append(committed.others)
 
 
-def _end_falls(window: Window, fresh: Block) -> None:
+def _end_falls(window: Window, committed: Committed) -> None:
     """A meter that counts on from where it stood before has not fallen."""
-    register = fresh.columns.register
-    if window.falls and register is not None:
-        for meter_id in fresh.meter_ids[register != ABSENT].tolist():
-            window.falls.pop(meter_id, None)
+    register = committed.fresh.columns.register
+    if not window.falls:
+        return
+    ended = [] if register is None else committed.fresh.meter_ids[register != ABSENT].tolist()
+    for meter_id in [*ended, *committed.ended]:
+        window.falls.pop(meter_id, None)
 
 
-def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[int, Ack] | None:
+def settle(
+    conn: Connection[TupleRow], window: Window, *, worker: str, is_one_of_many: bool = False
+) -> dict[int, Ack] | None:
     """Settle a window in the caller's transaction; return what each sender may be told once that is committed.
 
-    None: it was settled already, by an earlier try whose answer was lost.
+    None: it was settled already, by an earlier try whose answer was lost. `is_one_of_many` says that other workers hear
+    the same meters: their registers are then compared with what those settled meanwhile.
 
     :raises WindowTorn: if somebody else settled a part of it; it is then to be gathered anew from the store
     """
@@ -75,8 +81,9 @@ def settle(conn: Connection[TupleRow], window: Window, *, worker: str) -> dict[i
         raise WindowTorn(f"of {window.commits} commits of batch {window.batch_id} {parts} are left to be settled")
     at = window.received_at
     assert at is not None, "a window that has commits has a time"
-    _advance_latest(conn, window, received_at=at)
-    latest.note_falls(conn, utility_id=window.utility_id, falls=window.falls)
+    sequences.wait_for_turn(conn, utility_id=window.utility_id)
+    fallen = _advance_latest(conn, window, received_at=at, is_one_of_many=is_one_of_many)
+    latest.note_falls(conn, utility_id=window.utility_id, falls={**window.falls, **fallen})
     _record(conn, window, batch_id=window.batch_id, blocks=window.fresh, stored=window.stored - window.late_stored)
     _record(conn, window, batch_id=window.late_batch_id, blocks=window.late, stored=window.late_stored)
     acks = _take_numbers(conn, window, now=at) if len(window.marks) else {}
@@ -129,18 +136,18 @@ def _gather(conn: Connection[TupleRow], parts: list[PendingPart], *, code: str, 
     window.fresh = _stored_blocks(conn, fresh, utility_id=utility_id, batch_id=batch_id)
     window.late = _stored_blocks(conn, late, utility_id=utility_id, batch_id=window.late_batch_id)
     window.late_stored = sum(map(len, window.late))
-    for block in window.fresh:
+    for block in [*window.fresh, *window.late]:
         _end_older_falls(window, block)
     return window
 
 
-def _end_older_falls(window: Window, fresh: Block) -> None:
+def _end_older_falls(window: Window, stored: Block) -> None:
     """Leave out falls that a later reading ended: which commit came first is not kept, but when they were read is."""
-    register = fresh.columns.register
+    register = stored.columns.register
     if window.falls and register is not None:
         said = register != ABSENT
         for meter_id, read_at_us in zip(
-            fresh.meter_ids[said].tolist(), fresh.columns.read_at_us[said].tolist(), strict=True
+            stored.meter_ids[said].tolist(), stored.columns.read_at_us[said].tolist(), strict=True
         ):
             fall = window.falls.get(meter_id)
             if fall is not None and fall.read_at_us < read_at_us:
@@ -199,14 +206,40 @@ def _record(conn: Connection[TupleRow], window: Window, *, batch_id: int, blocks
     )
 
 
-def _advance_latest(conn: Connection[TupleRow], window: Window, *, received_at: datetime) -> None:
+def _advance_latest(
+    conn: Connection[TupleRow], window: Window, *, received_at: datetime, is_one_of_many: bool
+) -> Mapping[int, Fall]:
+    """Move newest readings on; give those that were left where they were, as what was stored meanwhile is higher."""
     blocks = [*window.fresh, *window.late]
     if not blocks:
-        return
+        return {}
     meter_ids = np.concatenate([block.meter_ids for block in blocks])
     chosen, newest = newest_of(meter_ids, join([block.columns for block in blocks]))
     packed = pack_columns(newest, meter_ids=chosen, utility_id=window.utility_id, batch_id=window.batch_id)
-    latest.advance_packed(conn, packed=packed, received_at=received_at)
+    latest.stage(conn, packed=packed)
+    fallen = _fallen_beside_others(conn, window) if is_one_of_many else {}
+    if fallen:
+        latest.unstage(conn, meter_ids=sorted(fallen))
+    latest.move_on(conn, received_at=received_at)
+    return fallen
+
+
+def _fallen_beside_others(conn: Connection[TupleRow], window: Window) -> Mapping[int, Fall]:
+    """Find registers that went on from what this worker knew, and fell from what another one has settled since.
+
+    Such a reading is stored already. It does not become the newest, and is noted as one that was refused is, until as
+    many in a row are believed. What was seen to one by one was compared with the store.
+    """
+    seen_to = set[int]().union(*[block.meter_ids.tolist() for block in window.late])
+    fallen: dict[int, Fall] = {}
+    for one in latest.lower_on_stage(conn):
+        if one.meter_id in seen_to or not has_fallen(one.register, before=one.stored_register, digits=one.digits):
+            continue
+        came = sum(int((block.meter_ids == one.meter_id).sum()) for block in window.fresh)
+        before = one.fall.readings if one.fall is not None and one.register > one.fall.register else 0
+        if before + came < BELIEVED_AFTER:
+            fallen[one.meter_id] = Fall(one.read_at_us, one.register, before + came)
+    return fallen
 
 
 def newest_of(meter_ids: Integers, columns: Columns) -> tuple[Integers, Columns]:
@@ -232,7 +265,6 @@ def _take_numbers(conn: Connection[TupleRow], window: Window, *, now: datetime) 
     """Note the senders' numbers. Those that go on where they stood are moved on together, the others one by one."""
     runs, others = marks.runs_of(window.marks)
     utility_id = window.utility_id
-    sequences.wait_for_turn(conn, utility_id=utility_id)
     states: dict[int, SequenceState] = {}
     if len(runs.sender_ids):
         states = sequences.advance(conn, utility_id=utility_id, runs=runs, now=now)

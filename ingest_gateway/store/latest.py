@@ -83,12 +83,49 @@ def advance(conn: Connection[TupleRow], *, utility_id: int, received_at: datetim
     )
 
 
-def advance_packed(conn: Connection[TupleRow], *, packed: bytes, received_at: datetime) -> None:
-    """Move newest readings forward, given one packed reading of each meter; what is late leaves them where they are."""
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """A reading on the stage that is newer than its meter's newest, with a lower register; `fall`: refused before."""
+
+    meter_id: int
+    read_at_us: int
+    register: int
+    stored_register: int
+    digits: int
+    fall: Fall | None
+
+
+def stage(conn: Connection[TupleRow], *, packed: bytes) -> None:
+    """Put one packed reading of each meter where `move_on` finds it."""
     conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS latest_stage (LIKE reading) ON COMMIT DELETE ROWS")
     conn.execute("DELETE FROM latest_stage")  # of an earlier settlement in this transaction
     with conn.cursor() as cursor, cursor.copy("COPY latest_stage FROM STDIN (FORMAT BINARY)") as stream:
         stream.write(HEADER + packed + TRAILER)
+
+
+def lower_on_stage(conn: Connection[TupleRow]) -> list[Lower]:
+    """List what is on the stage with a lower register than its meter's newest reading, which is older."""
+    rows = conn.execute(
+        """
+        SELECT s.meter_id, (extract(epoch FROM s.read_at) * 1000000)::bigint, s.register, l.register, m.digits,
+               (extract(epoch FROM l.fallen_at) * 1000000)::bigint, l.fallen_register, l.fallen_readings
+        FROM latest_stage s
+        JOIN meter_latest l USING (utility_id, meter_id)
+        JOIN meter m USING (utility_id, meter_id)
+        WHERE s.read_at > l.read_at AND s.register < l.register
+        ORDER BY s.meter_id
+        """
+    ).fetchall()
+    return [Lower(*row[:5], fall=None if row[5] is None else Fall(*row[5:])) for row in rows]
+
+
+def unstage(conn: Connection[TupleRow], *, meter_ids: Sequence[int]) -> None:
+    """Take readings off the stage."""
+    conn.execute("DELETE FROM latest_stage WHERE meter_id = ANY(%(meter_ids)s)", {"meter_ids": list(meter_ids)})
+
+
+def move_on(conn: Connection[TupleRow], *, received_at: datetime) -> None:
+    """Move newest readings forward to those on the stage; what is late leaves them where they are."""
     conn.execute(_MOVE_ON.format(newest=_STAGED), {"received_at": received_at})
 
 

@@ -344,3 +344,19 @@ def test_several_windows_of_the_same_meter_that_were_left_are_settled_together(
     assert conn.execute("SELECT register FROM meter_latest").fetchall() == [(6,)]
     assert conn.execute("SELECT count(*), sum(stored) FROM intake_batch").fetchone() == (3, 3)
     assert conn.execute("SELECT count(*) FROM intake_pending").fetchone() == (0,)
+
+
+def test_a_fall_ends_with_a_later_reading_of_any_kind(
+    conn: Connection[TupleRow], gateway: Connection[TupleRow]
+) -> None:
+    for is_crash in (False, True):
+        wipe(conn)
+        intake = Intake(gateway)
+        intake.take([message(reading(-90, 50_000))])
+        intake.commit(intake.prepare([message(reading(-60, 7))]))
+        intake.commit_one_by_one(intake.prepare([message(reading(-30, 50_001))]))
+        if is_crash:
+            intake.settle_what_was_left()
+        else:
+            intake.settle()
+        assert one(conn, "SELECT register, fallen_readings FROM meter_latest") == (50_001, None)

@@ -171,3 +171,27 @@ def test_frames_are_not_read_where_a_part_of_paho_is_missing(part: str, monkeypa
 def test_plain_paho_gives_a_topic_as_it_came_and_one_for_all_that_are_no_text() -> None:
     assert link._topic_of(paho.MQTTMessage(topic="Zähler/up".encode())) == "Zähler/up".encode()
     assert link._topic_of(paho.MQTTMessage(topic=b"\xff/up")) == link.NO_TOPIC
+
+
+def test_a_long_packet_is_cut_out_once_it_is_whole_however_many_pieces_it_came_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[Frames] = []
+    client = frame_client.FrameClient(CallbackAPIVersion.VERSION2, on_frames=heard.append, is_v5=False)
+    whole = publication(topic=b"a/b", payload=b"x" * 3_000_000, is_v5=False) + publication(
+        topic=b"c", payload=b"y", is_v5=False
+    )
+    pieces = [whole[start : start + 1_000] for start in range(0, len(whole), 1_000)]
+    cuts: list[int] = []
+
+    def counted(stream: bytes, *, is_v5: bool) -> Frames:
+        cuts.append(len(stream))
+        return split(stream, is_v5=is_v5)
+
+    monkeypatch.setattr(client, "_sock", object())
+    monkeypatch.setattr(client, "_sock_recv", lambda _bytes: pieces.pop(0))
+    monkeypatch.setattr(frame_client, "split", counted)
+    while pieces:
+        client.loop_read()
+    assert [(frames.topics, list(map(len, frames.payloads))) for frames in heard] == [([b"a/b", b"c"], [3_000_000, 1])]
+    assert len(cuts) <= 3  # its length, itself, and what came with its end
