@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 MAX_ROUTES = 500_000
+BATCH_IDS = 64  # taken at a time
 UNKNOWN = ("unknown_sender", "unknown_meter", "not_this_sender")  # reasons that the registry may know better by now
 
 Done = TypeVar("Done")
@@ -62,6 +63,7 @@ class Preparer:
         self._routed_by: object = None
         self._known: dict[int, tuple[MeterBook, KnownRegisters]] = {}
         self._doubted_s = time.monotonic()
+        self._batch_ids: list[int] = []  # not given to any batch yet, the highest first
 
     def run(self) -> None:
         """Prepare batches until `stop`; what is then in the buffer stays un-acknowledged and comes again."""
@@ -223,13 +225,18 @@ class Preparer:
         while True:
             window = self._shared.windows.current(book.utility_id)
             if window is None:
-                scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
-                with transaction(self._shared.pool, scope=scope) as conn:
-                    ids = readings.next_batch_id(conn), readings.next_batch_id(conn)
-                window = Window(book.utility_id, book.code, *ids)
+                window = Window(book.utility_id, book.code, *self._next_ids(book, now=now))
             part = self._shared.windows.begin(window)
             if part is not None:
                 return window, part
+
+    def _next_ids(self, book: MeterBook, *, now: datetime) -> tuple[int, int]:
+        """Give two numbers for batches; taken many at a time, as messages wait meanwhile."""
+        if len(self._batch_ids) < 2:
+            scope = Scope(utility_id=book.utility_id, actor="gateway", now=now)
+            with transaction(self._shared.pool, scope=scope) as conn:
+                self._batch_ids = readings.next_batch_ids(conn, count=BATCH_IDS)[::-1]
+        return self._batch_ids.pop(), self._batch_ids.pop()
 
     def _known_of(self, book: MeterBook) -> KnownRegisters:
         """Give what is remembered of a utility's meters; compared with the store now and then, as others write too."""

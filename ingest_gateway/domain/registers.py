@@ -12,6 +12,7 @@ from ingest_gateway.domain.validation import Baseline, Fall
 
 NEVER_US = -(1 << 62)
 NO_REGISTER = -1
+AT_ONCE = 1_000  # meters that are loaded at least where one is missed: the others will be missed soon
 
 
 class Newest(NamedTuple):
@@ -61,10 +62,14 @@ class KnownRegisters:
         self._is_known[:] = False
 
     def ensure(self, slots: NDArray[np.int64]) -> None:
-        """Load those that are not known yet."""
+        """Load those that are not known yet, and some more that are not."""
         unknown = np.unique(slots[~self._is_known[slots]])
-        if len(unknown):
-            self._reload(unknown)
+        if not len(unknown):
+            return
+        if len(unknown) < AT_ONCE:
+            others = np.flatnonzero(~self._is_known)[:AT_ONCE]
+            unknown = np.union1d(unknown, others[: AT_ONCE - len(unknown)])
+        self._reload(unknown)
 
     def advance(self, slots: NDArray[np.int64], columns: Columns) -> None:
         """Note readings that are newer than what is known, with registers that did not fall."""

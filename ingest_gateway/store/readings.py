@@ -17,6 +17,14 @@ from ingest_gateway.domain.validation import Row
 from ingest_gateway.domain.wire import from_us
 
 
+def next_batch_ids(conn: Connection[TupleRow], *, count: int) -> list[int]:
+    """Give numbers that no other batch has, in their order."""
+    rows = conn.execute(
+        "SELECT nextval('intake_batch_id') FROM generate_series(1, %(count)s)", {"count": count}
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def next_batch_id(conn: Connection[TupleRow]) -> int:
     """Give a number that no other batch has."""
     row = conn.execute("SELECT nextval('intake_batch_id')").fetchone()

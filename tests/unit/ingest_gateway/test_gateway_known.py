@@ -4,6 +4,8 @@ import queue
 import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
+from itertools import count as count_from
+from itertools import islice
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -73,6 +75,17 @@ def test_doubt_never_moves_back_in_time(stored_us: int) -> None:
     memory.ensure(np.array([0]))
     assert memory.of(5) == Baseline(max(200, stored_us), max(200, stored_us))
     assert int(memory.read_at_us[0]) == max(200, stored_us)
+
+
+def test_meters_are_asked_for_many_at_a_time_and_each_once() -> None:
+    memory = known(book(*range(1, 2_501)))
+    asked: list[list[int]] = []
+    memory._load = lambda missing: asked.append(missing) or {}
+    for slot in (2_400, 2_400, 7, 1_500, 2_499):
+        memory.ensure(np.array([slot]))
+    assert len(asked) == 3
+    assert 2_401 in asked[0]
+    assert sorted(number for ids in asked for number in ids) == list(range(1, 2_501))
 
 
 def test_a_register_that_was_not_said_stays_as_it_was_said_last_and_a_said_one_ends_a_fall() -> None:
@@ -199,14 +212,14 @@ class Books:
 def prepared_by(books: Books, clock: Any, windows: Windows, monkeypatch: pytest.MonkeyPatch, count: int = 1) -> Any:
     """Prepare a message of meter M-3, so often, as the preparer's thread does."""
     ready: queue.Queue[Any] = queue.Queue()
-    batch_ids = iter(range(10, 100))
+    batch_ids = count_from(10)
 
     @contextmanager
     def nowhere(*_: Any, **__: Any) -> Any:
         yield None
 
     monkeypatch.setattr(preparer, "transaction", nowhere)
-    monkeypatch.setattr(preparer.readings, "next_batch_id", lambda _conn: next(batch_ids))
+    monkeypatch.setattr(preparer.readings, "next_batch_ids", lambda _conn, count: list(islice(batch_ids, count)))
     monkeypatch.setattr(preparer.latest, "newest", lambda _conn, **_: {})
     buffer = Buffer(max_messages=9, max_bytes=9_999, max_age_s=9)
     shared = Shared(
