@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulators.evaluation.pulses import Pulses, joined
+from simulators.fault_models import sensor_factor
 from simulators.noise import Floats
 
 
@@ -53,4 +54,4 @@ class Life:
             return np.ones_like(at_s)
         start, end, per_day = self.drift
         days = np.where((at_s >= start) & (at_s < end), at_s - start, 0.0) / 86400.0
-        return 1.0 + np.clip(per_day * days, -0.9, 1.0)
+        return sensor_factor(days, per_day=per_day)

@@ -12,6 +12,7 @@ from simulators.evaluation.power_site import PowerTown
 from simulators.evaluation.pulses import Pulses, joined
 from simulators.evaluation.register import Meter
 from simulators.evaluation.truth import Happening, PlannedWork, begin, count, end_of, free_start
+from simulators.fault_models import PHASE_LEFT, ROOF_KWP, SAG, THEFT_SHARE, VOLTAGE_DRIFT
 from simulators.noise import Floats
 
 FULL_SITE = 60  # meters that the usual numbers are for
@@ -112,7 +113,7 @@ def _strike(
     if alone:
         hit = chance.choice(hit, 1)
     if kind == "voltage_sag":
-        factor = float(chance.uniform(0.72, 0.89))
+        factor = float(chance.uniform(*SAG))
         params = {"depth": round(factor, 3)}
     else:
         usual = float(np.median(town.usual_v[:, hit])) / town.site.nominal_v
@@ -154,19 +155,19 @@ def _happen(
 
 def _lost_phase(scene: _Scene) -> dict[str, object]:
     phase = int(scene.chance.integers(1, 4))
-    left = float(scene.chance.choice([0.0, 0.01, 0.12, 0.25]))
+    left = float(scene.chance.choice(PHASE_LEFT))
     scene.life.lost_phase.append((scene.start_s, scene.end_s, phase, left))
     return {"phase": phase, "left": left}
 
 
 def _theft(scene: _Scene) -> dict[str, object]:
-    share = float(scene.chance.uniform(0.08, 0.45))
+    share = float(scene.chance.uniform(*THEFT_SHARE))
     scene.life.life.counted.append((scene.start_s, scene.end_s, share))
     return {"factor": round(share, 2)}
 
 
 def _roof(scene: _Scene) -> dict[str, object]:
-    kwp = float(scene.chance.uniform(1.5, 6.0))
+    kwp = float(scene.chance.uniform(*ROOF_KWP))
     scene.life.roof_kwp, scene.life.roof_from_s = kwp, float(scene.start_s)
     return {"kwp": round(kwp, 1)}
 
@@ -177,7 +178,7 @@ def _stuck(scene: _Scene) -> dict[str, object]:
 
 
 def _drift(scene: _Scene) -> dict[str, object]:
-    per_day = float(scene.chance.uniform(0.0025, 0.006)) * (1 if scene.chance.random() < 0.5 else -1)
+    per_day = float(scene.chance.uniform(*VOLTAGE_DRIFT)) * (1 if scene.chance.random() < 0.5 else -1)
     scene.life.life.drift = (scene.start_s, scene.end_s, per_day)
     return {"rel_per_day": round(per_day, 4), "channel": "voltage"}
 

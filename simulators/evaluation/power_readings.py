@@ -9,9 +9,8 @@ from simulators.evaluation.power_site import PowerTown
 from simulators.evaluation.register import Meter
 from simulators.evaluation.tables import PowerTable
 from simulators.evaluation.truth import Happening
+from simulators.fault_models import LAST_GASPS
 from simulators.noise import Floats
-
-LAST_GASPS = 0.3
 
 
 def of_town(town: PowerTown, *, stories: PowerStories, options: SetOptions) -> tuple[PowerTable, list[Happening]]:

@@ -12,6 +12,7 @@ from simulators.evaluation.pulses import Pulses, joined, steady
 from simulators.evaluation.register import Meter
 from simulators.evaluation.truth import Happening, PlannedWork, begin, count, end_of
 from simulators.evaluation.water_site import WaterTown
+from simulators.fault_models import BACKFLOW_LPH, LEAK_LPH, PRESSURE_DRIFT, TAMPER_SHARE, between_by_ratio
 
 LEAST_DAILY_L = 70.0  # below, a stopped meter cannot be told from a quiet home
 FULL_SITE = 90  # customers that the usual numbers are for
@@ -95,7 +96,7 @@ def _happen(
 def _leak(scene: _Scene) -> dict[str, object]:
     """Water runs on behind the meter, steadily or through a cistern that keeps filling."""
     chance, block = scene.chance, scene.town.customers[scene.at].segment != "residential"
-    rate = float(np.exp(chance.uniform(np.log(12), np.log(140)))) * (1.5 if block else 1.0)
+    rate = between_by_ratio(LEAK_LPH, chance.random()) * (1.5 if block else 1.0)
     if chance.random() < 0.7:
         scene.life.extra.append(steady(scene.start_s, scene.end_s, rate))
         return {"lph": round(rate, 1), "mode": "steady"}
@@ -113,7 +114,7 @@ def _stuck(scene: _Scene) -> dict[str, object]:
 
 def _backflow(scene: _Scene) -> dict[str, object]:
     chance, episodes = scene.chance, int(scene.chance.integers(1, 5))
-    rate, end = float(chance.uniform(60, 320)), float(scene.start_s)
+    rate, end = float(chance.uniform(*BACKFLOW_LPH)), float(scene.start_s)
     for episode in range(episodes):
         begins = end + (chance.uniform(2, 14) * HOUR_S if episode else 0.0)
         end = begins + max(chance.uniform(0.7, 4.0) * HOUR_S, 1.5 * scene.town.site.interval_s)
@@ -123,14 +124,14 @@ def _backflow(scene: _Scene) -> dict[str, object]:
 
 
 def _tamper(scene: _Scene) -> dict[str, object]:
-    share = float(scene.chance.uniform(0.02, 0.35))
+    share = float(scene.chance.uniform(*TAMPER_SHARE))
     scene.life.counted.append((scene.start_s, scene.end_s, share))
     return {"factor": round(share, 2)}
 
 
 def _drift(scene: _Scene) -> dict[str, object]:
     chance = scene.chance
-    per_day = float(chance.uniform(0.012, 0.03)) * (1 if chance.random() < 0.5 else -1)
+    per_day = float(chance.uniform(*PRESSURE_DRIFT)) * (1 if chance.random() < 0.5 else -1)
     scene.life.drift = (scene.start_s, scene.end_s, per_day)
     return {"rel_per_day": round(per_day, 4), "channel": "pressure"}
 
