@@ -104,6 +104,41 @@ def test_a_burst_beside_a_leak_that_is_known_for_days_is_a_second_fault():
     assert opened(other.step(at_s=T0 + 3 * DAY, opened=[zone("pipe_burst", 1, at=T0 + 3 * DAY)]))
 
 
+def test_trouble_that_lasts_elsewhere_in_the_network_draws_nothing_new_to_itself():
+    """A leak that lasts for weeks in one zone does not hold open what was over in another."""
+    group = grouping()
+    leak, sag = zone("slow_leak", 1), zone("pressure_sag", 2)
+    group.step(at_s=T0, opened=[leak, sag])
+    assert len(group.live) == 1
+    group.step(at_s=T0 + HOUR, opened=[], ended=[sag.finding_id])
+    for later_s in (T0 + 3 * DAY, T0 + 6 * DAY):
+        [incident] = opened(group.step(at_s=later_s, opened=[zone("pressure_sag", 2, at=later_s)]))
+        group.step(at_s=later_s + HOUR, opened=[], ended=[incident.findings[0].finding_id])
+
+
+def test_a_slow_leak_that_is_found_late_does_not_join_what_began_when_it_was_found():
+    group = grouping()
+    group.step(at_s=T0, opened=[zone("pressure_sag", 1)])
+    late = zone("slow_leak", 2, at=T0 + HOUR, since=T0 - 3 * DAY)
+    assert opened(group.step(at_s=T0 + HOUR, opened=[late]))
+
+
+def test_low_pressure_explains_a_falling_sensor_and_not_water_that_flows_back():
+    group = grouping()
+    group.step(at_s=T0, opened=[zone("pressure_sag", 1)])
+    found = [meter("sensor_drift", 1, at=T0 + HOUR), meter("backflow", 2, at=T0 + HOUR)]
+    assert [one.kind for one in opened(group.step(at_s=T0 + HOUR, opened=found))] == ["backflow"]
+
+
+def test_what_begins_long_after_the_zones_trouble_ended_is_not_its_effect():
+    group = grouping()
+    sag = zone("pressure_sag", 1)
+    group.step(at_s=T0, opened=[sag])
+    group.step(at_s=T0 + HOUR, opened=[], ended=[sag.finding_id])
+    drift = meter("sensor_drift", 1, at=T0 + 5 * HOUR)
+    assert opened(group.step(at_s=T0 + 5 * HOUR, opened=[drift]))
+
+
 def test_an_incident_is_held_until_it_was_quiet_for_long():
     group = grouping()
     leak = meter("household_leak", 1)
