@@ -159,7 +159,8 @@ def _same_place(incident: Incident, *, finding: Finding) -> bool:
 
 def _is_simultaneous(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
     """Tell whether two zones of one network show one fault: a break in one lets the pressure of its neighbours fall."""
-    if incident.scope == "flood" or incident.network_id is None or incident.network_id != finding.network_id:
+    somewhere = incident.network_id is not None or own.cause == "silence"  # concentrators hear more than one network
+    if incident.scope == "flood" or not somewhere or incident.network_id != finding.network_id:
         return False
     if own.cause != other.cause and own.cause not in other.explains and other.cause not in own.explains:
         return False

@@ -60,6 +60,14 @@ def test_a_ticket_says_where_the_trouble_is_likely_to_lie(town):
     assert (place.place_meter_id, place.place_latitude, place.place_longitude) == (town.meters[2], 35.0, 139.0)
 
 
+def test_concentrators_that_fall_silent_together_are_one_ticket_and_no_customer_is_told(town):
+    give(town, town.lose(7, homes=[0, 1, 2]), town.lose(8, homes=[3, 4], at=T0 + 10 * MINUTE))
+    [ticket] = town.tickets()
+    assert (ticket.kind, ticket.zone_id, ticket.affected) == ("storm", None, 0), "most of all meters are silent"
+    assert len(town.view(ticket.ticket_id).shown_at) == 5
+    assert town.notices() == []
+
+
 def test_what_planned_work_accounts_for_gets_a_ticket_only_if_it_outlasts_it(town):
     plan_work(
         town.conn,

@@ -81,6 +81,17 @@ class Town:
         assert row is not None
         return row[0]
 
+    def lose(self, gateway_id: int, *, homes: Sequence[int], at: datetime = T0) -> int:
+        """Write that a concentrator is no longer heard, through which these homes' meters speak."""
+        row = self.conn.execute(
+            "INSERT INTO anomaly (utility_id, scope, place_id, meter_ids, service, kind, outlet, score, detector,"
+            " setting_id, started_at, found_at, evidence) VALUES (%s, 'gateway', %s, %s, 'water', 'concentrator_lost',"
+            " 'ticket', 1, 'test 1', 0, %s, %s, '{}') RETURNING anomaly_id",
+            (self.utility_id, gateway_id, [self.meters[home] for home in homes], at, at),
+        ).fetchone()
+        assert row is not None
+        return row[0]
+
     def end(self, anomaly_id: int, *, at: datetime) -> None:
         self.conn.execute("UPDATE anomaly SET ended_at = %s WHERE anomaly_id = %s", (at, anomaly_id))
         operations.track_closed(self.conn, utility_id=self.utility_id, anomaly_id=anomaly_id, at=at)
