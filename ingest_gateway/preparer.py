@@ -152,7 +152,7 @@ class Preparer:
         return route
 
     def _prepare_group(self, group: Group) -> None:
-        if group.book is None and group.code is not None and self._shared.books.read_again():
+        if group.book is None and self._has_later_book(group):
             group = self._routed_again(group)
         book, incoming = group.book, group.incoming
         if book is None:
@@ -160,12 +160,15 @@ class Preparer:
             self._hand_over(stray)
             return
         prepared = self._prepare(book, incoming)
-        if _names_unknown(prepared.others) and self._shared.books.read_again():
+        if _names_unknown(prepared.others) and self._has_later_book(group):
             # What was fresh is late now, as it counts as known: it is stored all the same.
             self._shared.windows.end(prepared.window)
             again = self._routed_again(group)
             prepared = self._prepare(again.book or book, again.incoming if again.book else incoming)
         self._hand_over(prepared)
+
+    def _has_later_book(self, group: Group) -> bool:
+        return group.code is not None and self._shared.books.later_than(group.book, code=group.code) is not None
 
     def _prepare(self, book: MeterBook, incoming: Incoming) -> Prepared:
         collected = collect(incoming, max_bytes=self._shared.settings.max_message_bytes)

@@ -80,6 +80,21 @@ from registry.store.points import (
     points_of_party,
     zones,
 )
+from registry.store.speaking import (
+    Digest as SpokenDigest,
+)
+from registry.store.speaking import (
+    Part as SpokenPart,
+)
+from registry.store.speaking import (
+    Speaker,
+    SpokenMeter,
+    meters_of_part,
+    speakers_of_part,
+)
+from registry.store.speaking import (
+    parts as spoken_parts,
+)
 from registry.store.utilities import Utility, utilities, utility
 from registry.store.works import PlannedWork, planned_works, points_of_works, works_at_points
 
@@ -114,6 +129,10 @@ __all__ = [
     "PointOfParty",
     "PointUnknown",
     "Sender",
+    "Speaker",
+    "SpokenDigest",
+    "SpokenMeter",
+    "SpokenPart",
     "Utility",
     "UtilityUnknown",
     "WaitingDelivery",
@@ -140,6 +159,7 @@ __all__ = [
     "meter_at_point",
     "meter_by_serial",
     "meters_at_points",
+    "meters_of_part",
     "meters_of_parties",
     "newest_deliveries",
     "notice",
@@ -159,6 +179,8 @@ __all__ = [
     "points_of_party",
     "points_of_works",
     "senders",
+    "speakers_of_part",
+    "spoken_parts",
     "unseen_notices",
     "utilities",
     "utility",
