@@ -95,12 +95,12 @@ def grouped(visit: Visit, found: Sequence[Anomaly], *, limit: int) -> tuple[Anom
 def line(visit: Visit, found: Anomaly) -> str:
     """Say in figures what was seen, what is usual and where the limit is."""
     _, told = visit.translate, found.evidence
-    litres = found.litres_so_far(at=visit.now)
-    if litres is not None:
+    if found.kind == "household_leak" and (rate := evidence.rate_lph(told)) is not None:
+        hours = ((found.ended_at or max(visit.now, found.started_at)) - found.started_at).total_seconds() / 3600
         return _(
-            "never below %(rate)s L/h; about %(litres)s L lost so far",
-            rate=evidence.number(visit.formats, float(told["litres_per_hour"])),
-            litres=visit.formats.number(int(litres)),
+            "about %(rate)s L/h without a pause, %(litres)s L so far",
+            rate=evidence.number(visit.formats, rate),
+            litres=visit.formats.number(int(rate * hours)),
         )
     limit, usual = evidence.main(told, role="limit"), evidence.main(told, role="usual")
     unit = limit.unit if limit else usual.unit if usual else ""
@@ -114,11 +114,10 @@ def line(visit: Visit, found: Anomaly) -> str:
 
 
 def facts(visit: Visit, found: Anomaly) -> tuple[Fact, ...]:
-    """List the numbers that the finding rests on."""
-    return tuple(
-        Fact(evidence.label(visit.translate, one.name), evidence.text(visit, one))
-        for one in evidence.amounts(found.evidence)
-    )
+    """List what the finding rests on."""
+    shown = ((name, one) for name, one in found.evidence.items() if not name.endswith("_ids"))
+    told = ((name, evidence.words(visit, name, one)) for name, one in shown)
+    return tuple(Fact(evidence.label(visit.translate, name), words) for name, words in told if words)
 
 
 def _merged(visit: Visit, text: AnomalyText, group: Sequence[Anomaly]) -> AnomalyText:

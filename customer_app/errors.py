@@ -18,12 +18,22 @@ from customer_app.dependencies import FormTooLarge, RightMissing, TokenWrong
 from customer_app.rendering import FragmentUnknown, Frame, Page
 from customer_app.services import services_of
 from customer_app.visit import NotFound, NotSignedIn, locale_of, own_path, theme_of
-from ingest_gateway.operations import CommandExpired, RejectUnknown
+from ingest_gateway.operations import CommandExpired, ParameterRefused, RejectUnknown
 from ingest_gateway.queries import AnomalyUnknown
 from kernel.clock import ClockNotSet
 from kernel.i18n import mark, translator
 from kernel.text import TextUnusable
-from maintenance_tracker.operations import CrewMissing, ReopenTooLate, RepairNotQuiet, StepRefused, TicketUnknown
+from maintenance_tracker.operations import (
+    CrewMissing,
+    IncidentUnknown,
+    MergeRefused,
+    NotOnWatchList,
+    ReopenTooLate,
+    RepairNotQuiet,
+    SplitRefused,
+    StepRefused,
+    TicketUnknown,
+)
 from rating_engine.operations import (
     AccountMissing,
     HoldUnknown,
@@ -97,11 +107,16 @@ TABLE: dict[type[Exception], Told] = {
     RepairNotQuiet: NOT_QUIET,
     ReopenTooLate: TOO_LATE,
     StepRefused: CONFLICT,
+    IncidentUnknown: CONFLICT,  # it is long over, or was merged
+    MergeRefused: CONFLICT,
+    SplitRefused: CONFLICT,
+    NotOnWatchList: CONFLICT,
     PaymentConflict: CONFLICT,
     PaymentUnusable: BAD_INPUT,
     SignatureWrong: NOT_SIGNED,
     AccountMissing: NOTHING_HERE,
     AnomalyUnknown: NOTHING_HERE,
+    ParameterRefused: BAD_INPUT,
     RejectUnknown: NOTHING_HERE,
     HoldUnknown: NOTHING_HERE,
     HoldUnusable: BAD_INPUT,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from customer_app.formats import Formats
@@ -31,14 +30,6 @@ class Amount:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A reading that the finding rests on."""
-
-    at: datetime
-    amount: float
-
-
 NAMES: Mapping[str, str] = {
     "volts": mark("Voltage seen"),
     "v1": mark("Voltage of line 1"),
@@ -63,12 +54,52 @@ NAMES: Mapping[str, str] = {
     "usual_share": mark("Usually off by"),
     "limit_share": mark("Limit"),
     "litres_per_hour": mark("Flow that never stops"),
+    "rate_lph": mark("Flow"),
+    "rest_lph": mark("Flow at rest before"),
+    "hours_lph": mark("The hours before"),
+    "month_l": mark("In a month, if it goes on"),
+    "odds": mark("Odds, as a logarithm"),
+    "limit_lph": mark("Limit"),
+    "inflow_lph": mark("Inflow"),
+    "expected_lph": mark("Inflow expected"),
+    "excess_lph": mark("Inflow beyond what is expected"),
+    "fall_kpa": mark("Fall of pressure"),
+    "away_kpa": mark("Away from the neighbours"),
+    "days_l": mark("The days before"),
+    "expected_l": mark("Expected of these days"),
+    "usual_l": mark("Usual use of a day"),
+    "counted_share": mark("Counted, of what is expected"),
+    "base_w": mark("Base load"),
+    "usual_base_w": mark("Usual base load"),
+    "limit_w": mark("Limit"),
+    "day_wh": mark("Use of the day"),
+    "usual_day_wh": mark("Usual use of a day"),
+    "back_l": mark("Flowed back"),
+    "fed_wh": mark("Fed in"),
+    "limit_wh": mark("Limit"),
+    "slots": mark("Readings that show it"),
+    "still_h": mark("Stood still for"),
+    "limit_h": mark("Limit"),
+    "reported_l": mark("Flow reported meanwhile"),
+    "reported_wh": mark("Flow reported meanwhile"),
+    "longest_pause_h": mark("Longest pause before"),
+    "rule": mark("What gave it away"),
+    "said_by_meter": mark("The meter says so itself"),
     "litres_so_far": mark("Lost so far"),
     "litres_through_meter": mark("Passed the meter when it was found"),
     "moved_wh": mark("Counted in the gap"),
     "least_wh": mark("Would have been used at least"),
     "gap_slots": mark("Readings missing"),
 }
+WORDS: Mapping[str, str] = {
+    "frozen": mark("flow without counting"),
+    "idle": mark("no use for unusually long"),
+}
+# What flows away, whatever the detector calls it.
+RATES = ("litres_per_hour", "rate_lph", "excess_lph")
+# Differences are no measures themselves.
+DIFFERENCES = ("fall", "away", "off", "excess", "longest", "month")
+MOST_LISTED = 24
 # What a name ends with tells the unit; longer endings first.
 UNITS: Sequence[tuple[str, str]] = (
     ("litres_per_hour", "L/h"),
@@ -120,14 +151,26 @@ def main(told: Mapping[str, Any], *, role: str, unit: str = "") -> Amount | None
     return known[0] if known else None
 
 
-def samples(told: Mapping[str, Any]) -> list[Sample]:
-    """List the readings that were kept with the finding."""
-    kept = told.get("readings", ())
-    return [
-        Sample(datetime.fromisoformat(str(one["at"])), float(one["value"]))
-        for one in kept
-        if isinstance(one, Mapping) and isinstance(one.get("value"), int | float) and "at" in one
-    ]
+def rate_lph(told: Mapping[str, Any]) -> float | None:
+    """Tell how many litres an hour flow away, where that is known."""
+    return next((found for name in RATES if (found := amount(told, name)) is not None), None)
+
+
+def words(reader: Reader, name: str, found: Any) -> str:
+    """Write what stands under a name: a number with its unit, several of them, or a word."""
+    if isinstance(found, bool):
+        return reader.translate("yes") if found else ""
+    if isinstance(found, int | float):
+        return text(reader, Amount(name, float(found), unit_of(name), role_of(name)))
+    if isinstance(found, str):
+        return reader.translate(WORDS[found]) if found in WORDS else found
+    if isinstance(found, Sequence) and found and all(one is None or isinstance(one, int | float) for one in found):
+        listed = [one for one in found if one is not None][-MOST_LISTED:]
+        unit = unit_of(name)
+        factor = 100 if unit == "share" else 1
+        numbers = ", ".join(number(reader.formats, float(one) * factor) for one in listed)
+        return f"{numbers} {'%' if unit == 'share' else unit}".strip()
+    return ""
 
 
 def unit_of(name: str) -> str:
@@ -139,6 +182,8 @@ def role_of(name: str) -> Role:
         return "usual"
     if name.startswith(LIMIT):
         return "limit"
+    if name.startswith(DIFFERENCES):
+        return ""
     return "seen" if unit_of(name) in MEASURED else ""
 
 

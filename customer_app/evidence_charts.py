@@ -197,9 +197,6 @@ def _levels(found: Anomaly, *, unit: str) -> list[Level]:
         one = evidence.main(found.evidence, role=look, unit=unit)
         if one is not None:
             levels.append(Level(one.amount, look))
-    never_below = evidence.amount(found.evidence, "litres_per_hour")
-    if never_below is not None and unit == "L/h" and not levels:
-        levels.append(Level(never_below, "limit"))
     return levels
 
 

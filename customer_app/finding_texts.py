@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -188,20 +188,23 @@ def base_units_a_month(found: Anomaly) -> float | None:
     """Tell how many litres a leak behind the meter would waste in a month; None for what wastes none."""
     if found.kind != "household_leak":
         return None
-    rate = evidence.amount(found.evidence, "litres_per_hour")
+    rate = evidence.rate_lph(found.evidence)
     return None if rate is None else rate * HOURS_A_MONTH
 
 
 def _known(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | None) -> dict[str, str]:
     told, formats = found.evidence, reader.formats
     known = {"since": formats.since(found.started_at, now=now)}
-    rate = evidence.amount(told, "litres_per_hour")
+    rate = evidence.rate_lph(told)
     if rate is not None:
         known["rate"] = formats.number(rate, decimals=0 if abs(rate) >= 3 else 1)
     if cost_minor is not None and cost_minor > 0:
         known["cost"] = formats.money(_rounded(cost_minor))
     usual = evidence.main(told, role="usual")
     seen = None if usual is None else evidence.main(told, role="seen", unit=usual.unit)
+    fall = evidence.amount(told, "fall_kpa")
+    if usual is not None and seen is None and usual.unit == "kPa" and fall is not None:
+        seen = replace(usual, amount=max(0.0, usual.amount - fall))
     if usual is not None and seen is not None:
         known |= {"usual": evidence.text(reader, usual), "seen": evidence.text(reader, seen)}
     battery = evidence.amount(told, "battery_pct")

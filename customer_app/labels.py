@@ -71,6 +71,15 @@ FAULTS = {
 SEVERE = frozenset(
     {"pipe_burst", "backflow", "pressure_sag", "voltage_sag", "voltage_swell", "phase_loss", "outage", "storm"}
 )
+BOTH_SERVICES = ("stuck_meter", "sensor_drift", "low_battery", "silent_meter", "concentrator_lost")
+KINDS_OF_WATER = (
+    *("pipe_burst", "slow_leak", "household_leak", "backflow", "tamper", "pressure_sag", "valve_closure"),
+    *BOTH_SERVICES,
+)
+KINDS_OF_POWER = (
+    *("voltage_sag", "voltage_swell", "phase_loss", "outage", "theft", "unregistered_export"),
+    *BOTH_SERVICES,
+)
 CHANNEL_KINDS = {
     "phone": mark("Phone"),
     "sms": mark("Text message"),

@@ -26,6 +26,7 @@ STAFF_PLACES = re.compile(
     r"|routes/(operator|office|crew|audit|works|handheld|api_)\w*\.py"
     r"|(adjustment_texts|anomaly_texts|checker_\w+|collection_pages|evidence\w*|gap_pages|incident_\w+|meter_pages"
     r"|navigation|office_\w+|telemetry|tickets|watch_\w+|zone_charts)\.py)"
+    r"|ingest_gateway/queries/checker\.py"
 )
 TEMPLATE_OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true"}
 

@@ -25,5 +25,11 @@ SAYINGS = {
     "hold-released": mark("The hold is lifted."),
     "agreement-opened": mark("The agreement is opened."),
     "agreement-closed": mark("The agreement is closed."),
+    "parameter-changed": mark("The value is in force."),
+    "watch-confirmed": mark("Noted: it is one. A ticket is open now."),
+    "watch-dismissed": mark("Noted: it is none. Your answer is kept."),
+    "incidents-merged": mark("The two are one ticket now."),
+    "incident-split": mark("These findings have a ticket of their own now."),
+    "incident-reopened": mark("The ticket is open again."),
     "command-queued": mark("The order is on its way; its answer shows here."),
 }

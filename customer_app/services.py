@@ -8,6 +8,7 @@ from fastapi import Request
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from customer_app.checker_trials import Trials
 from customer_app.live import Hub
 from customer_app.rendering import Renderer
 from customer_app.settings import WebSettings
@@ -56,6 +57,7 @@ class Services:
     paths: frozenset[str]  # the pages that this process serves
     recent_views: RecentViews = field(default_factory=RecentViews)
     shared_reads: SharedReads = field(default_factory=SharedReads)
+    trials: Trials = field(default_factory=Trials)
     _utility: Utility | None = None
     _utility_read_at_s: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
