@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.operations.checker import Running, check_batch, learn_anew
+from ingest_gateway.domain.checking.lane import Patience
+from ingest_gateway.operations.checker import Running, check_batch, is_look_due, learn_anew, pass_time
 from ingest_gateway.operations.gaps import look_for_gaps, tell_of_past_days
 from ingest_gateway.operations.rollups import (
     make_due_rollups,
@@ -32,6 +34,7 @@ ROLLUP_PAUSE_S = 1.0
 ROLLUP_SHARE = 0.15
 RETRY_S = 1.0
 REFRESH_S = 5.0
+COMES_WITHIN_S = 1.5  # wall time from a reading's receipt until its batch is told of
 
 
 def rollup_handlers() -> Mapping[str, Handler]:
@@ -42,12 +45,23 @@ def rollup_handlers() -> Mapping[str, Handler]:
     return {BATCH_STORED: _mark_due, INSTALLATION_CHANGED: _mark_installation_due}
 
 
-def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[str, Handler]:
+@dataclass(frozen=True, slots=True)
+class CheckerConsumer:
+    """What the consumer `checker` does with each topic, and what it does when no event waits."""
+
+    handlers: Mapping[str, Handler]
+    when_idle: Callable[[Pool], None]
+
+
+def checker_consumer(
+    *, clock: Clock, patience: Patience | None = None, refresh_s: float = REFRESH_S
+) -> CheckerConsumer:
     """Consumer `checker`: look for anomalies in each batch. Meters and supply are read anew every `refresh_s`.
 
     After a repair it learns anew what is usual there.
     """
     running: dict[int, Running] = {}
+    waits = patience or Patience()
 
     def check(conn: Connection[TupleRow], event: Event) -> None:
         # Taken out while at work: after an error the saved state is read again.
@@ -59,6 +73,7 @@ def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[s
             position=event.position,
             running=known,
             refresh_s=refresh_s,
+            patience=waits,
             rate=clock.rate(),
         )
 
@@ -72,10 +87,21 @@ def checker_handlers(*, clock: Clock, refresh_s: float = REFRESH_S) -> Mapping[s
             position=event.position,
             running=running.pop(event.utility_id, None),
             at=event.occurred_at,
+            patience=waits,
             rate=clock.rate(),
         )
 
-    return {BATCH_STORED: check, REBASE: learn}
+    def when_idle(pool: Pool) -> None:
+        # What was received by then has been stored and told of.
+        now = clock.now()
+        at = now - timedelta(seconds=COMES_WITHIN_S * clock.rate())
+        for utility_id in [one for one, known in running.items() if is_look_due(known, at=at)]:
+            known = running.pop(utility_id)
+            with transaction(pool, scope=Scope(utility_id=utility_id, actor="checker", now=now)) as conn:
+                pass_time(conn, utility_id=utility_id, running=known, at=at)
+            running[utility_id] = known
+
+    return CheckerConsumer({BATCH_STORED: check, REBASE: learn}, when_idle)
 
 
 def keep_rollups(pool: Pool, *, clock: Clock, stop: threading.Event) -> None:

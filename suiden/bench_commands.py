@@ -193,6 +193,32 @@ def checker(
         json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
 
 
+@commands.command()
+def tickets(
+    zones: Annotated[int, typer.Option(min=1, help="zones whose voltage sags, one after another")] = 16,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let voltage sag in the running system: how long from the reading that decides to the ticket?"""
+    from suiden.bench import tickets as bench
+    from suiden.bench.live import LiveImpossible
+    from suiden.bench.rig import servers
+    from suiden.errors import NotPossibleHere
+
+    try:
+        with _progress() as say, servers(database_url=database_url) as rig:
+            figures = bench.run(rig, zones=zones, say=say)
+    except LiveImpossible as error:
+        raise NotPossibleHere(str(error)) from error
+    out.print(
+        f"{figures.tickets} of {figures.zones} zones got their ticket; from the deciding reading "
+        f"{figures.deciding_to_ticket_p50_s:g} s (median), {figures.deciding_to_ticket_p95_s:g} s (p95), from the "
+        f"first low one {figures.first_low_to_ticket_p50_s:g} s (median), with a reading every {figures.slot_s:g} s"
+    )
+    if json_file is not None:
+        json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done: one line that changes on a terminal, elsewhere a line now and then."""

@@ -28,7 +28,7 @@ from suiden import (
     tariff_commands,
     torture_commands,
 )
-from suiden.settings import BrokerSettings, ProcessSettings, SchedulerSettings
+from suiden.settings import BrokerSettings, CheckerSettings, ProcessSettings, SchedulerSettings
 
 if TYPE_CHECKING:
     from simulators.faults import FaultKind
@@ -121,7 +121,7 @@ def checker() -> None:
 
     logs.set_up(process="checker")
     with _stop_on_signal() as stop:
-        consumers.run(database_url=settings.load(ProcessSettings).database_url, stop=stop)
+        consumers.run(settings.load(CheckerSettings), stop=stop)
 
 
 @app.command()

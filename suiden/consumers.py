@@ -1,18 +1,20 @@
 """The process `suiden checker`: the event relay and every consumer of events."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
 import structlog
 
 from ingest_gateway import consumers as ingest_consumers
+from ingest_gateway.domain.checking.lane import Patience
 from kernel import events, heartbeat
 from kernel.clock import Clock, UtilityClock, wall_now
 from kernel.database import Pool, open_pool
 from maintenance_tracker import consumers as maintenance_consumers
 from rating_engine import consumers as rating_consumers
+from suiden.settings import CheckerSettings
 from suiden.threads import Threads
 
 log = structlog.get_logger()
@@ -28,26 +30,30 @@ class Consumer:
 
     name: str
     handlers: Mapping[str, events.Handler]
+    when_idle: Callable[[Pool], None] | None = None
 
 
-def all_consumers(*, clock: Clock) -> list[Consumer]:
+def all_consumers(*, clock: Clock, patience: Patience) -> list[Consumer]:
     """List the consumers of events, each with its own offset."""
+    checker = ingest_consumers.checker_consumer(clock=clock, patience=patience)
     return [
         Consumer("rollup", ingest_consumers.rollup_handlers()),
-        Consumer("checker", ingest_consumers.checker_handlers(clock=clock)),
+        Consumer("checker", checker.handlers, checker.when_idle),
         Consumer("tracker", maintenance_consumers.handlers()),
         Consumer("money", rating_consumers.handlers()),
     ]
 
 
-def run(*, database_url: str, stop: threading.Event) -> None:
+def run(settings: CheckerSettings, *, stop: threading.Event) -> None:
     """Relay and consume events until `stop`.
 
     :raises ThreadEnded: if a thread ended before; the others were stopped, so that the process is started anew
     """
+    database_url = settings.database_url
     pool = open_pool(database_url, role="suiden_worker", process="checker", max_size=8)
     clock = UtilityClock(pool)
-    consumers = all_consumers(clock=clock)
+    patience = Patience(early_s=settings.early_s, settled_s=settings.settled_s)
+    consumers = all_consumers(clock=clock, patience=patience)
     wake = {consumer.name: threading.Event() for consumer in consumers}
     published = threading.Event()
     threads = Threads(stop=stop)
@@ -94,6 +100,8 @@ def _consume(*, pool: Pool, consumer: Consumer, clock: Clock, wake: threading.Ev
     while not stop.is_set():
         try:
             passed = events.consume_once(pool, consumer=consumer.name, handlers=consumer.handlers, clock=clock)
+            if passed == 0 and consumer.when_idle is not None:
+                consumer.when_idle(pool)
         except psycopg.Error as error:
             log.warning("events.consumer_interrupted", consumer=consumer.name, error=str(error))
             stop.wait(RETRY_S)

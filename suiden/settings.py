@@ -62,6 +62,25 @@ class SchedulerSettings(ProcessSettings):
     )
 
 
+class CheckerSettings(ProcessSettings):
+    """What the checker needs beside; seconds of utility time."""
+
+    early_s: int = Field(
+        default=300,
+        alias="SUIDEN_CHECKER_EARLY_S",
+        gt=0,
+        le=3_600,
+        description="seconds after a slot's time when what is urgent is looked at, with what came by then",
+    )
+    settled_s: int = Field(
+        default=7_200,
+        alias="SUIDEN_CHECKER_SETTLED_S",
+        gt=0,
+        le=86_400,
+        description="seconds after a slot's time when all else is looked at, with what came late, too",
+    )
+
+
 class RetentionSettings(BaseSettings):
     """How long the scheduler keeps what nobody needs for ever; days of utility time."""
 

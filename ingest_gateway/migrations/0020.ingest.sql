@@ -295,12 +295,13 @@ CREATE TABLE anomaly (
     ended_at timestamptz,
     evidence jsonb NOT NULL,             -- readings, baseline, limit, parameters
     PRIMARY KEY (utility_id, anomaly_id),
-    CONSTRAINT anomaly_once UNIQUE (utility_id, kind, scope, place_id, found_at),
+    CONSTRAINT anomaly_once UNIQUE (utility_id, kind, scope, place_id, detector, found_at),
     FOREIGN KEY (utility_id, meter_id) REFERENCES meter,
     FOREIGN KEY (utility_id, point_id) REFERENCES point,
     FOREIGN KEY (utility_id, zone_id) REFERENCES zone
 );
-CREATE UNIQUE INDEX anomaly_open_once ON anomaly (utility_id, scope, place_id, kind) WHERE ended_at IS NULL;
+-- Two rules may find one kind at one place: one for the watch list, one that sends people out.
+CREATE UNIQUE INDEX anomaly_open_once ON anomaly (utility_id, scope, place_id, kind, split_part(detector, ' ', 1)) WHERE ended_at IS NULL;
 CREATE INDEX anomaly_found ON anomaly (utility_id, found_at);
 
 -- What the checker knows, in parts, as it was after the event at `position`.
@@ -313,12 +314,14 @@ CREATE TABLE checker_state (
     PRIMARY KEY (utility_id, part)
 );
 
--- The batches that were checked since: after a restart they are fed to the saved state again.
+-- The batches that were checked since, and where only time passed: after a restart the saved state is fed them again.
 CREATE TABLE checker_fed (
     utility_id integer NOT NULL,
-    position bigint NOT NULL,
-    batch_id bigint NOT NULL,
-    PRIMARY KEY (utility_id, position)
+    fed_id bigint GENERATED ALWAYS AS IDENTITY,
+    position bigint NOT NULL,            -- of the last event until then
+    batch_id bigint,                     -- NULL: time passed
+    clock_at timestamptz NOT NULL,       -- utility time until which all that arrived was looked at
+    PRIMARY KEY (utility_id, fed_id)
 );
 
 -- A utility's own parameters of the detectors. Of those that are in force for a meter the last counts; NULL is the standard again.

@@ -19,10 +19,12 @@ from ingest_gateway.domain.detectors.catalog import detectors_for
 from ingest_gateway.operations.checker_fleet import ENDLESS_S, Fleet, read_fleet
 from ingest_gateway.store import anomalies, checker_state
 from ingest_gateway.store.anomalies import Anomaly
-from ingest_gateway.store.arrivals import between, column, of_batch, seconds
+from ingest_gateway.store.arrivals import NOTHING, between, column, of_batch, seconds
+from ingest_gateway.store.checker_state import Fed
 from ingest_gateway.store.stored_batches import batch
 from kernel import events
 
+STANDARD = Patience()
 SAVE_S = 20.0  # wall time between two savings of what the checker knows
 LEARNT_FROM = timedelta(days=35)  # of the past, by a checker that knows nothing yet
 LEARNT_FROM_READINGS = 4_000_000  # at most about so many
@@ -51,6 +53,7 @@ def check_batch(
     position: int,
     running: Running | None,
     refresh_s: float,
+    patience: Patience = STANDARD,
     rate: float = 1.0,
 ) -> Running:
     """Check one batch; give what to hand in with the next. A batch at or before the last position is left out.
@@ -62,18 +65,32 @@ def check_batch(
     """
     stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
     done = checker_state.position(conn, utility_id=utility_id)
+    # A clock that stands still says nothing of its speed.
+    waits = running.patience if running is not None and not rate else patience_at(rate, patience)
     if running is None or running.position != done:
-        running = _load(conn, utility_id=utility_id, position=done, at=stored.received_at, rate=rate)
+        running = _load(conn, utility_id=utility_id, position=done, at=stored.received_at, patience=waits)
     elif time.monotonic() - running.refreshed_s >= refresh_s:
-        _refresh(conn, utility_id=utility_id, running=running, at=stored.received_at, rate=rate)
+        _refresh(conn, utility_id=utility_id, running=running, at=stored.received_at, patience=waits)
     if position <= done or stored.source == "history":
         return running
-    _feed(conn, utility_id=utility_id, running=running, batch_id=batch_id)
-    checker_state.add_fed(conn, utility_id=utility_id, position=position, batch_id=batch_id)
     running.position = position
-    if time.monotonic() - running.saved_s >= SAVE_S:
-        _save(conn, utility_id=utility_id, running=running, at=stored.received_at)
+    _feed_new(conn, utility_id=utility_id, running=running, fed=Fed(batch_id, stored.received_at))
     return running
+
+
+def is_look_due(running: Running, *, at: datetime) -> bool:
+    """Tell whether the checker would look at a slot if it knew that all that arrived by `at` has come to it."""
+    ready_s = running.checker.next_look_s()
+    return ready_s is not None and int(at.timestamp()) > ready_s
+
+
+def pass_time(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
+    """Look at what is due, all that arrived by `at` having come; see `check_batch` for what is to be done if it fails.
+
+    Another process may have gone on meanwhile: then nothing is done.
+    """
+    if running.position == checker_state.position(conn, utility_id=utility_id):
+        _feed_new(conn, utility_id=utility_id, running=running, fed=Fed(None, at))
 
 
 def learn_anew(
@@ -86,12 +103,14 @@ def learn_anew(
     position: int,
     running: Running | None,
     at: datetime,
+    patience: Patience = STANDARD,
     rate: float = 1.0,
 ) -> Running:
     """Let what was learnt for some kinds begin afresh at meters and zones, as after a repair; see `check_batch`."""
     done = checker_state.position(conn, utility_id=utility_id)
     if running is None or running.position != done:
-        running = _load(conn, utility_id=utility_id, position=done, at=at, rate=rate)
+        waits = patience_at(rate, patience)
+        running = _load(conn, utility_id=utility_id, position=done, at=at, patience=waits)
     if position <= done:
         return running
     running.checker.rebase(kinds=kinds, meter_ids=meter_ids, zone_ids=zone_ids)
@@ -100,10 +119,9 @@ def learn_anew(
     return running
 
 
-def patience_at(rate: float) -> Patience:
+def patience_at(rate: float, standard: Patience = STANDARD) -> Patience:
     """Tell how long a slot is waited for where utility time runs `rate` times as fast as the wall's."""
     extra_s = int(max(rate - 1.0, 0.0) * PATIENCE_OF_FAST_CLOCK_S)
-    standard = Patience()
     return Patience(early_s=standard.early_s + extra_s, settled_s=standard.settled_s + extra_s)
 
 
@@ -129,8 +147,8 @@ def arrivals_of(rows: NDArray[np.void], *, meter_ids: NDArray[np.int64]) -> Arri
     )
 
 
-def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: datetime, rate: float) -> Running:
-    fleet, patience = read_fleet(conn, utility_id=utility_id, at=at), patience_at(rate)
+def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: datetime, patience: Patience) -> Running:
+    fleet = read_fleet(conn, utility_id=utility_id, at=at)
     now_s = time.monotonic()
     running = Running(_made(fleet, patience), fleet, patience, frozenset(), position, now_s, now_s)
     saved = checker_state.saved(conn, utility_id=utility_id)
@@ -139,15 +157,16 @@ def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: dat
     else:
         _learn(conn, utility_id=utility_id, running=running, until=at)
         _save(conn, utility_id=utility_id, running=running, at=at)
-    for _, batch_id in checker_state.fed_since(conn, utility_id=utility_id):
-        _feed(conn, utility_id=utility_id, running=running, batch_id=batch_id)
+    for fed in checker_state.fed_since(conn, utility_id=utility_id):
+        _feed(conn, utility_id=utility_id, running=running, fed=fed)
     return running
 
 
-def _refresh(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime, rate: float) -> None:
+def _refresh(
+    conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime, patience: Patience
+) -> None:
     """Make the checker anew where meters, planned work or parameters are others than before."""
     fleet = read_fleet(conn, utility_id=utility_id, at=at)
-    patience = patience_at(rate) if rate else running.patience  # a clock that stands still says nothing of its speed
     running.refreshed_s = time.monotonic()
     if (fleet, patience) == (running.fleet, running.patience):
         return
@@ -170,10 +189,10 @@ def _learn(conn: Connection[TupleRow], *, utility_id: int, running: Running, unt
     """Feed what the store has of the past to a checker that knows nothing. What it finds and is over stays untold."""
     per_day = sum(86_400 / one.interval_s for one in running.fleet.meters)
     days = min(LEARNT_FROM, timedelta(days=LEARNT_FROM_READINGS / max(per_day, 1.0)))
-    open_: dict[tuple[str, str, int], Finding] = {}
+    open_: dict[tuple[str, str, str, int], Finding] = {}
     for rows in between(conn, utility_id=utility_id, first=until - days, end=until):
         for finding in running.checker.take(arrivals_of(rows, meter_ids=running.checker.meters.meter_id)):
-            key = (finding.kind, finding.scope, finding.place_id)
+            key = (finding.detector, finding.kind, finding.scope, finding.place_id)
             if finding.opened:
                 open_[key] = finding
             else:
@@ -181,16 +200,25 @@ def _learn(conn: Connection[TupleRow], *, utility_id: int, running: Running, unt
     _record(conn, utility_id=utility_id, running=running, findings=list(open_.values()), at=until)
 
 
-def _feed(conn: Connection[TupleRow], *, utility_id: int, running: Running, batch_id: int) -> None:
-    stored = batch(conn, utility_id=utility_id, batch_id=batch_id)
-    rows = of_batch(conn, utility_id=utility_id, stored=stored)
+def _feed_new(conn: Connection[TupleRow], *, utility_id: int, running: Running, fed: Fed) -> None:
+    _feed(conn, utility_id=utility_id, running=running, fed=fed)
+    checker_state.add_fed(conn, utility_id=utility_id, position=running.position, fed=fed)
+    if time.monotonic() - running.saved_s >= SAVE_S:
+        _save(conn, utility_id=utility_id, running=running, at=fed.clock_at)
+
+
+def _feed(conn: Connection[TupleRow], *, utility_id: int, running: Running, fed: Fed) -> None:
+    if fed.batch_id is None:
+        rows = NOTHING
+    else:
+        rows = of_batch(conn, utility_id=utility_id, stored=batch(conn, utility_id=utility_id, batch_id=fed.batch_id))
     arrived = arrivals_of(rows, meter_ids=running.checker.meters.meter_id)
     # Of several workers one may commit a moment earlier what it received later.
-    clock_s = max(int(stored.received_at.timestamp()), running.checker.clock_s or 0)
+    clock_s = max(int(fed.clock_at.timestamp()), running.checker.clock_s or 0)
     in_order = replace(arrived, received_s=np.full(len(arrived), clock_s, dtype=np.int64))
     findings = running.checker.take(in_order, clock_s=clock_s)
     if findings:
-        _record(conn, utility_id=utility_id, running=running, findings=findings, at=stored.received_at)
+        _record(conn, utility_id=utility_id, running=running, findings=findings, at=fed.clock_at)
 
 
 def _save(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
@@ -244,6 +272,7 @@ def _end(conn: Connection[TupleRow], *, utility_id: int, finding: Finding) -> in
         scope=finding.scope,
         place_id=finding.place_id,
         kind=finding.kind,
+        detector=finding.detector,
         ended_at=instant(finding.since_s),
         known_at=instant(finding.at_s),
         evidence=finding.evidence,
@@ -265,6 +294,7 @@ def _end_one(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly, a
         scope=anomaly.scope,
         place_id=anomaly.place_id,
         kind=anomaly.kind,
+        detector=anomaly.detector,
         ended_at=at,
         known_at=at + timedelta(seconds=1),
         evidence={"ended_by": "meter_removed"},

@@ -34,6 +34,7 @@ _ROW = np.dtype(
 _HEADER_BYTES = 19
 _TRAILER_BYTES = 2
 ROWS_AT_ONCE = 200_000
+NOTHING = np.zeros(0, dtype=_ROW)
 
 _OF_BATCH = """
     COPY (

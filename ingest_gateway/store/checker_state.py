@@ -1,10 +1,19 @@
 """What the checker keeps between processes, and which batches it was fed since."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, class_row
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A batch, or None where only time passed; `clock_at` is utility time."""
+
+    batch_id: int | None
+    clock_at: datetime
 
 
 def saved(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, bytes]:
@@ -16,12 +25,13 @@ def saved(conn: Connection[TupleRow], *, utility_id: int) -> dict[str, bytes]:
     return dict(rows)
 
 
-def fed_since(conn: Connection[TupleRow], *, utility_id: int) -> list[tuple[int, int]]:
-    """List event and batch of what was fed since the state was saved, in the order in which it was fed."""
-    return conn.execute(
-        "SELECT position, batch_id FROM checker_fed WHERE utility_id = %(utility_id)s ORDER BY position",
-        {"utility_id": utility_id},
-    ).fetchall()
+def fed_since(conn: Connection[TupleRow], *, utility_id: int) -> list[Fed]:
+    """List what was fed since the state was saved, in the order in which it was fed."""
+    with conn.cursor(row_factory=class_row(Fed)) as cursor:
+        return cursor.execute(
+            "SELECT batch_id, clock_at FROM checker_fed WHERE utility_id = %(utility_id)s ORDER BY fed_id",
+            {"utility_id": utility_id},
+        ).fetchall()
 
 
 def position(conn: Connection[TupleRow], *, utility_id: int) -> int:
@@ -39,14 +49,14 @@ def position(conn: Connection[TupleRow], *, utility_id: int) -> int:
     return row[0]
 
 
-def add_fed(conn: Connection[TupleRow], *, utility_id: int, position: int, batch_id: int) -> None:
-    """Note a batch as fed."""
+def add_fed(conn: Connection[TupleRow], *, utility_id: int, position: int, fed: Fed) -> None:
+    """Note what was fed, the event at `position` being the last until then."""
     conn.execute(
         """
-        INSERT INTO checker_fed (utility_id, position, batch_id)
-        VALUES (%(utility_id)s, %(position)s, %(batch_id)s)
+        INSERT INTO checker_fed (utility_id, position, batch_id, clock_at)
+        VALUES (%(utility_id)s, %(position)s, %(batch_id)s, %(clock_at)s)
         """,
-        {"utility_id": utility_id, "position": position, "batch_id": batch_id},
+        {"utility_id": utility_id, "position": position, "batch_id": fed.batch_id, "clock_at": fed.clock_at},
     )
 
 

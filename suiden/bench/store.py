@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,16 @@ def readings_stored(conn: Connection[TupleRow]) -> tuple[int, int]:
     row = conn.execute("SELECT count(*), count(DISTINCT (meter_id, read_at)) FROM reading").fetchone()
     assert row is not None, "counts are always there"
     return row[0], row[1]
+
+
+def tickets_written(conn: Connection[TupleRow]) -> list[tuple[str, datetime]]:
+    """List the zones of tickets, each with the moment of the wall when the first of them was written."""
+    return conn.execute(
+        """
+        SELECT z.code, min(c.recorded_at)
+        FROM master_change AS c
+        JOIN zone AS z ON z.utility_id = c.utility_id AND z.zone_id = (c.after ->> 'zone_id')::bigint
+        WHERE c.table_name = 'ticket' AND c.before IS NULL
+        GROUP BY z.code ORDER BY z.code
+        """
+    ).fetchall()

@@ -74,6 +74,12 @@ class Checker:
             findings += lane.take(own, row=self._row_in_lane[own.row], clock_s=self.clock_s)
         return sorted(findings, key=_order)
 
+    def next_look_s(self) -> int | None:
+        """Tell after which arrival the next slot is looked at; None before the first reading."""
+        return min(
+            (ready_s for lane in self._lanes.values() if (ready_s := lane.next_look_s()) is not None), default=None
+        )
+
     def rebase(self, *, kinds: Collection[Kind], meter_ids: Collection[int], zone_ids: Collection[int]) -> None:
         """Let what was learnt for some kinds begin afresh at meters and zones, as after a repair."""
         meters, zones = (np.array(sorted(ids), dtype=np.int64) for ids in (meter_ids, zone_ids))

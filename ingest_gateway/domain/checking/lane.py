@@ -102,6 +102,10 @@ class Lane:
             self._put(arrivals.take(slice(start, None)) if start else arrivals, row=row[start:])
         return findings
 
+    def next_look_s(self) -> int | None:
+        """Tell after which arrival the next slot is looked at; None before the first reading."""
+        return None if self.next_slot is None else self._ready_s()
+
     def rebase(self, *, kinds: Collection[Kind], meter_ids: NDArray[np.int64], zone_ids: NDArray[np.int64]) -> None:
         """Let the detectors of some kinds begin afresh at meters and zones, as after a repair."""
         rows = {"meter": meter_ids, "zone": zone_ids}

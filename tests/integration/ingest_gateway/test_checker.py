@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from ingest_gateway import queries
-from ingest_gateway.consumers import checker_handlers
+from ingest_gateway.consumers import checker_consumer
 from ingest_gateway.domain.checking.detector import Number
 from ingest_gateway.domain.checking.findings import Finding, Kind
 from ingest_gateway.domain.checking.meters import WATER
@@ -24,7 +24,7 @@ from ingest_gateway.operations import checker
 from ingest_gateway.operations.checker_settings import Proposal, change_parameter, would_have_raised
 from kernel import events
 from kernel.clock import FixedClock
-from kernel.database import Scope, enter_scope, open_pool
+from kernel.database import Scope, open_pool, transaction
 from kernel.events import Event, Handler
 from kernel.period import Period
 from registry.book import Book, InstallationRow, MeterRow, PointRow, ZoneRow
@@ -153,7 +153,7 @@ def told(conn: Connection[TupleRow]) -> list[str]:
 
 
 def fresh(refresh_s: float = 0.0) -> Mapping[str, Handler]:
-    return checker_handlers(clock=FixedClock(T0), refresh_s=refresh_s)
+    return checker_consumer(clock=FixedClock(T0), refresh_s=refresh_s).handlers
 
 
 READY = timedelta(seconds=300)  # after its time a slot is looked at
@@ -405,3 +405,18 @@ def test_the_consumer_checks_as_the_worker_role_from_committed_batches(database_
         with pool.connection() as conn:
             assert conn.execute("SELECT count(*) FROM event_failure").fetchone() == (0,)
             assert len(queries.open_anomalies(conn, utility_id=utility_id)) == 1
+
+
+def test_a_slot_is_looked_at_when_its_time_has_come_though_nothing_more_arrives(database_url):
+    with psycopg.connect(database_url) as conn:
+        utility_id, [meter, *_], _ = town(conn)
+        event = Intake(conn, utility_id).store([(meter, 1, 100)])
+    early, later = FixedClock(T0 + STEP), FixedClock(T0 + 2 * STEP)
+    with open_pool(database_url, role="suiden_worker", process="test") as pool:
+        for clock, expected in ((early, 0), (later, 1)):
+            consumer = checker_consumer(clock=clock, refresh_s=0.0)
+            with transaction(pool, scope=Scope(utility_id=utility_id, actor="checker", now=clock.now())) as conn:
+                consumer.handlers["intake.batch_stored"](conn, event)
+            consumer.when_idle(pool)
+            with pool.connection() as conn:
+                assert len(queries.open_anomalies(conn, utility_id=utility_id)) == expected

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from kernel import clock, events
 from suiden import consumers, schedule
-from suiden.settings import SchedulerSettings
+from suiden.settings import CheckerSettings, SchedulerSettings
 from suiden.threads import ThreadEnded
 
 pytestmark = pytest.mark.store
@@ -38,7 +38,7 @@ def test_an_unforeseen_error_ends_the_whole_process_and_its_heartbeat_says_which
     patience = threading.Timer(PATIENCE_S, stop.set)
     patience.start()
     with capture_logs() as logged, pytest.raises(ThreadEnded, match="bad"):
-        consumers.run(database_url=database_url, stop=stop)
+        consumers.run(CheckerSettings(database_url=database_url), stop=stop)
     patience.cancel()
     assert [(one["thread"], one["exc_info"]) for one in logged if one["event"] == "thread.failed"] == [("bad", True)]
     with psycopg.connect(database_url) as conn:

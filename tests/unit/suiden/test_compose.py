@@ -18,14 +18,21 @@ from kernel.settings import SECRET_NAMES
 from simulators.settings import TownSettings
 from suiden import doctor, secret_files
 from suiden.cli import app
-from suiden.settings import BrokerSettings, ProcessSettings, RetentionSettings, SchedulerSettings, variables
+from suiden.settings import (
+    BrokerSettings,
+    CheckerSettings,
+    ProcessSettings,
+    RetentionSettings,
+    SchedulerSettings,
+    variables,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRETS_DIR = "/run/secrets/"
 SETTINGS_OF_COMMAND: dict[str, tuple[type[BaseSettings], ...]] = {
     "migrate": (ProcessSettings,),
     "gateway": (BrokerSettings, GatewaySettings),
-    "checker": (ProcessSettings,),
+    "checker": (CheckerSettings,),
     "scheduler": (SchedulerSettings, RetentionSettings),
     "serve": (WebSettings,),
     "simulate": (ProcessSettings, TownSettings),
