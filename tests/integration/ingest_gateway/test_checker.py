@@ -24,7 +24,7 @@ from ingest_gateway.operations import checker
 from ingest_gateway.operations.checker_settings import Proposal, change_parameter, would_have_raised
 from kernel import events
 from kernel.clock import FixedClock
-from kernel.database import Scope, open_pool, transaction
+from kernel.database import Scope, enter_scope, open_pool, transaction
 from kernel.events import Event, Handler
 from kernel.period import Period
 from registry.book import Book, InstallationRow, MeterRow, PointRow, ZoneRow
