@@ -48,7 +48,8 @@ LEAK_IS_LOW = 0.03  # share of a leak's hours that are low nevertheless
 RAREST, SUREST = 0.02, 0.9
 CLASS_MORE, CLASS_LEAST = 0.1, 20  # a class counts from so many meters on, with so much more of low hours
 REST_ODDS = 6.0
-RESTLESS_H = 20.0  # how long at least where water never rests
+RESTLESS_H = 20.0  # how long at least where water never rests, and where no more flows than is used otherwise
+SLIGHT_LPH = 10.0
 STEADY_SHARE = 0.35  # of the mean surplus, that the least one reaches
 EACH_SHARE = 0.25  # of the rate, by which each hour exceeds what is usual at its hour
 SECOND = 1  # the least but one: one hour may be odd
@@ -181,8 +182,11 @@ class HouseholdLeak:
             for one in (self.margin_lph, self.large_lph, self.large_h)
         )
         for_h = (view.slot_s - int(state["risen_s"][row][ripe].min())) / HOUR_S
+        usual = state["usual"][row]
+        slight = rate < max(SLIGHT_LPH, float(np.nansum(usual)) / len(usual))
         return (
-            rate >= margin
+            not (slight and for_h < RESTLESS_H)
+            and rate >= margin
             and rate >= STEADY_SHARE * mean
             and each >= EACH_SHARE * rate
             and (rate < large or for_h >= large_h)

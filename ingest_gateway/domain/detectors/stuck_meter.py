@@ -1,10 +1,10 @@
 """A meter whose register stands still while it should move.
 
-Rule 1 (`frozen`, water): for six hours and more the register did not move while the meter reported flow, at several
+Rule 1 (`frozen`, water): for most of a day the register did not move while the meter reported flow, at several
 readings and enough to have moved it. Rule 2 (`idle`, water): no use for longer than a holiday, at a meter in regular
 use; sooner at blocks of flats and at work, the sooner the shorter their longest pause has been. Half of a holiday puts
-it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for a day and longer than thrice its
-longest pause, while there is voltage: even an empty home draws a little. Ends when the register moves.
+it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for three days and longer than thrice
+its longest pause, while there is voltage: even an empty home draws a little. Ends when the register moves.
 Units: litres, Wh, hours. Source: the zero-consumption exception reports of billing; the figures are ours.
 """
 
@@ -26,13 +26,13 @@ from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.volts import DARK_V, highest
 
 DAY_H = 24.0
-FROZEN_H = 6.0
+FROZEN_H = 20.0
 FROZEN_DIGITS = 3.0  # of the register's steps that the reported flow amounts to
 FROZEN_TIMES, FROZEN_TIMES_OF_LONG_SLOTS = 3, 2
 LONG_SLOT_H = 0.5
 FLOW_LASTS_H = 0.25  # flow of the moment stands for no longer
 BLOCK_DAYS = 2.0
-PAUSES, MORE_THAN_LONGEST = 8.0, 1.25
+PAUSES, MORE_THAN_LONGEST = 10.0, 1.25
 POWER_PAUSES = 3.0
 WATCH_SHARE = 0.5
 REGULAR_SHARE, REGULAR_H = 0.7, 7 * DAY_H
@@ -54,7 +54,7 @@ class StuckMeter:
     frozen_l: Number = parameter(20.0, unit="L", low=2, high=10_000, about="least reported flow that moved nothing")
     home_days: Number = parameter(16.0, unit="d", low=3, high=120, about="no use at a home: longer than a holiday")
     work_days: Number = parameter(8.0, unit="d", low=2, high=120, about="no use anywhere else, at the most")
-    power_h: Number = parameter(24.0, unit="h", low=6, high=24 * 60, about="no use of electricity, with voltage")
+    power_h: Number = parameter(72.0, unit="h", low=6, high=24 * 60, about="no use of electricity, with voltage")
 
     def fields(self, _cohort: Cohort) -> Sequence[Field]:
         return [

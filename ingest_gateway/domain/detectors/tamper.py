@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ingest_gateway.domain.checking.detector import Number
 from ingest_gateway.domain.checking.findings import Finding, Kind
-from ingest_gateway.domain.checking.meters import CUSTOMER, RESIDENTIAL, WATER
+from ingest_gateway.domain.checking.meters import COMMERCIAL, CUSTOMER, RESIDENTIAL, WATER
 from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Stage, View
@@ -45,8 +45,9 @@ SETTLED_DAYS = 14  # until then every day is learnt from, however odd
 USUAL_LOW, USUAL_HIGH = 0.5, 3.0
 AWAY_SHARE = 0.1
 NEW_HABIT_DAYS = 28
-LIKE_LOW = 0.4  # the fall of the size by the fall of the total
-DRIP_ACTIVE, DRIP_DIGITS = 1.4, 2.5  # active at more hours than usual, by so few digits: a drip
+LIKE_LOW = 0.45  # the fall of the size by the fall of the total
+DRIP_ACTIVE, DRIP_DIGITS = 1.25, 2.5  # active at more hours than it would be, by so few digits: a drip
+LEAST_DIGITS = 2.5  # of the register, a day, on the mean
 FAINT_SHARE, FAINT_DAYS, FAINT_USED = 0.15, 16, 3
 BACK_SHARE = 0.7
 
@@ -59,18 +60,16 @@ class Look:
     total: float  # share of the usual, together
     each: float  # on each day
     size: float
-    active: float  # hours with use, by the usual number
+    active: float  # hours with use, by how many there would be
     spreads: float  # the fall, in spreads of the mean of so many days
-    used: int  # days with any use
-    homes_only: bool = False
+    work: bool = True  # places of work too, which may close for some days
 
 
 LOOKS = (
-    Look(3, total=0.35, each=0.6, size=0.5, active=0.55, spreads=2.5, used=3, homes_only=True),
-    Look(3, total=0.2, each=0.5, size=0.4, active=0.3, spreads=2.5, used=3, homes_only=True),
-    Look(4, total=0.41, each=0.65, size=0.55, active=0.55, spreads=3.0, used=4, homes_only=True),
-    Look(6, total=0.45, each=0.75, size=0.55, active=0.5, spreads=3.5, used=6),
-    Look(6, total=0.3, each=0.45, size=0.5, active=0.05, spreads=4.0, used=5),
+    Look(3, total=0.34, each=0.6, size=0.5, active=0.55, spreads=3.0, work=False),
+    Look(4, total=0.38, each=0.65, size=0.5, active=0.6, spreads=3.0, work=False),
+    Look(5, total=0.40, each=0.7, size=0.55, active=0.6, spreads=3.5),
+    Look(6, total=0.43, each=0.75, size=0.55, active=0.6, spreads=3.5),
 )
 FEWEST_DAYS, LOOSEST_SHARE = 3, 0.75
 DAY_COLUMNS = ("use", "expected", "size", "expected_size", "active")
@@ -160,14 +159,14 @@ class Tamper:
             sizes = np.fmin(
                 _share(typical_size, usual_size), _share(np.nansum(size, axis=1), np.nansum(expected_size, axis=1))
             )
-            actives = _share(active.mean(axis=1), usual_active)
+            actives = _share(active.mean(axis=1), _actives(use.mean(axis=1), usual_active, meters.resolution[rows]))
             fall = -np.log(np.maximum(total, 1e-6)) * np.sqrt(look.days)
             fits = fall >= look.spreads * _share(spread, usual_use)
             fits &= (total < look.total * lenient) & (_share(use, expected).max(axis=1) < look.each * lenient)
             fits &= (sizes < look.size * lenient) & (sizes > LIKE_LOW * total) & (actives > look.active)
-            fits &= np.count_nonzero(use > 0, axis=1) >= look.used
+            fits &= (use > 0).all(axis=1) & (use.mean(axis=1) >= LEAST_DIGITS * meters.resolution[rows])
             fits &= ~((actives > DRIP_ACTIVE) & (typical_size < DRIP_DIGITS * meters.resolution[rows]))
-            fits &= (found == 0) & (homes | (not look.homes_only))
+            fits &= (found == 0) & (look.work | (meters.segment[rows] != COMMERCIAL))
             shares[fits], found[fits] = total[fits], look.days
         faint = (state["faint"][rows] >= FAINT_DAYS) & (state["faint_used"][rows] >= FAINT_USED) & (found == 0)
         shares[faint], found[faint] = FAINT_SHARE, FAINT_DAYS
@@ -235,6 +234,11 @@ def _expected(view: View, state: Arrays, *, use: Floats, usual: Floats) -> dict[
     state["weekday"][:] = weekday
     sizes = same_weekday(state["sizes"], day)
     return {"expected": weekday * crowd, "expected_size": _mean(sizes, otherwise=np.full(len(use), np.nan))}
+
+
+def _actives(use: Floats, usual: Floats, digit: Floats) -> Floats:
+    """Give the hours of a day in which the register would move, if use went on in the usual hours, scaled down."""
+    return usual * -np.expm1(-_share(use, usual * digit))
 
 
 def _mean(values: NDArray[Any], *, otherwise: Floats) -> Floats:

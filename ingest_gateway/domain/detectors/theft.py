@@ -35,9 +35,10 @@ from ingest_gateway.domain.detectors.telling import told
 MORNING = 7  # o'clock; the hours before it since midnight are dark
 DARK_H = 5
 RING_DAYS = 28
-KNOWN_SHARE = 0.6
+KNOWN_SHARE = 0.33
 THIRD, SECOND = 2, 1
-FED_IN_W = 50.0
+FED_IN_W, MOST_W = 50.0, 500_000.0
+FED_IN_SHARE, FED_IN_S = 0.025, 7 * DAY_S  # some hours within a week, not one odd reading
 CLASS_LEAST, CLASS_MOST_CHANGE = 20, 0.4
 LEARNT_DAYS = 7
 SPREADS = 3.0
@@ -66,7 +67,7 @@ class Theft:
     def fields(self, cohort: Cohort) -> Sequence[Field]:
         return [
             Field("recent", "f4", shape=(turns_a_day(cohort),), fill=np.nan),  # W over the last day
-            Field("fed_in_s", "i8"),  # when it last fed in
+            Field("fed_in", "f4"),  # share of the hours lately in which it fed in
             Field("bases", "f4", shape=(RING_DAYS,), fill=np.nan),  # W
             Field("uses", "f4", shape=(RING_DAYS,), fill=np.nan),  # Wh a day
             Field("shown", "i2"),  # mornings in a row
@@ -78,7 +79,8 @@ class Theft:
     def check(self, view: View, state: Arrays) -> list[Finding]:
         turn = turn_of_day(view)
         state["recent"][:, turn] = view.hour_use
-        np.copyto(state["fed_in_s"], view.slot_s, where=view.hour_export > FED_IN_W)
+        fed_in = (view.hour_export > FED_IN_W) & (view.hour_export < MOST_W)
+        state["fed_in"] += np.float32(turn_s(view.cohort) / FED_IN_S) * (fed_in - state["fed_in"])
         rows = self._due(view, turn)
         return self._judge(view, state, rows, turn) if len(rows) else []
 
@@ -163,7 +165,7 @@ def _day(view: View, state: Arrays, rows: NDArray[np.intp], turn: int) -> tuple[
     """Give the base load and the use of the day that ends, NaN where too little is known; and who feeds sunlight in."""
     meters, turns = view.cohort.meters, turns_a_day(view.cohort)
     hours = state["recent"][rows].astype(np.float64)
-    sunny = (view.slot_s - state["fed_in_s"][rows] < RING_DAYS * DAY_S) & (state["fed_in_s"][rows] > 0)
+    sunny = state["fed_in"][rows] > FED_IN_SHARE
     known = np.count_nonzero(~np.isnan(hours), axis=1)
     enough = known >= KNOWN_SHARE * turns
     whole = np.sort(hours, axis=1)[:, min(THIRD, turns - 1)]
