@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maintenance_tracker.domain.findings import Finding
+from maintenance_tracker.domain.grouping_rules import rule_of
 
 SLACK_S = 900  # crews begin a little before the planned time
 
@@ -18,6 +19,7 @@ class KnownReason:
     from_s: int
     to_s: int
     tail_s: int = 4 * 3600  # until measures are back to what is usual
+    causes: frozenset[str] | None = None  # of what it accounts for; None: of everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def reason_for(finding: Finding, *, reasons: Sequence[KnownReason]) -> Waiting |
     found: Waiting | None = None
     for known in reasons:
         until_s = known.to_s + known.tail_s
-        if not _is_at(finding, known=known) or finding.at_s >= until_s:
+        accounts = known.causes is None or rule_of(finding.kind).cause in known.causes
+        if not accounts or not _is_at(finding, known=known) or finding.at_s >= until_s:
             continue
         if known.from_s - SLACK_S <= finding.since_s and (found is None or until_s > found.until_s):
             found = Waiting(finding, known.reason, until_s)

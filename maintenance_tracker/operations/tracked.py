@@ -12,16 +12,18 @@ from ingest_gateway import queries as ingest
 from ingest_gateway.queries import Anomaly
 from maintenance_tracker.domain.findings import Finding, Incident
 from maintenance_tracker.domain.grouping import Grouping
-from maintenance_tracker.domain.grouping_rules import LONGEST_RETURN_S, rule_of
+from maintenance_tracker.domain.grouping_rules import LONGEST_RETURN_S, RULES, rule_of
 from maintenance_tracker.domain.joining import Sizes
 from maintenance_tracker.domain.suppression import KnownReason, Waiting
-from maintenance_tracker.store import incidents, waiting
+from maintenance_tracker.store import incidents, tickets, waiting
 from maintenance_tracker.store.incidents import IncidentRow, Member
+from maintenance_tracker.store.tickets import Ticket
 from registry import queries as registry
 from registry.queries import KnownMeter, PlannedWork, Zone
 
 ENDLESS = datetime.max.replace(tzinfo=UTC, microsecond=0)
-LOOKED_AT_AGAIN = timedelta(days=1)  # whether supply that is off is on again
+LOOKED_AT_AGAIN = timedelta(days=1)  # whether supply is on again, or the ticket closed
+TOLD_LATE = timedelta(hours=3)  # people call some time after it began
 FLOOD_LOOKED_BACK = timedelta(hours=1)
 
 
@@ -97,7 +99,7 @@ def finding_of(anomaly: Anomaly, *, networks: Mapping[int, int], gateway_id: int
 def reasons_at(
     conn: Connection[TupleRow], *, utility_id: int, anomalies: Collection[Anomaly], at: datetime
 ) -> list[KnownReason]:
-    """List what accounts for trouble at this time: planned works, and supply that is off at a finding's point."""
+    """List what accounts for trouble at this time: planned works, supply that is off, what people told of."""
     works = [one for one in registry.planned_works(conn, utility_id=utility_id, at=at) if one.cancelled_at is None]
     zones = registry.zones(conn, utility_id=utility_id) if works else []
     of_points = {one.point_id: one.meter_id for one in anomalies if one.point_id is not None}
@@ -107,7 +109,22 @@ def reasons_at(
             since_s = _s(point.supply_since or at)
             until_s = _s(at + LOOKED_AT_AGAIN)
             reasons.append(KnownReason("supply_off", None, of_points[point.point_id], since_s, until_s, tail_s=0))
-    return reasons
+    told = tickets.opened_by_people(conn, utility_id=utility_id)
+    return reasons + [_of_ticket(ticket, at=at) for ticket in told if ticket.kind in RULES]
+
+
+def _of_ticket(ticket: Ticket, *, at: datetime) -> KnownReason:
+    """What people were told of an outage or a burst in a zone, and are at work on, is known; the rest there is not."""
+    rule = rule_of(ticket.kind)
+    return KnownReason(
+        reason=f"ticket {ticket.ticket_number}",
+        zone_id=ticket.zone_id,
+        meter_id=None,
+        from_s=_s(ticket.opened_at - TOLD_LATE),
+        to_s=_s(at + LOOKED_AT_AGAIN),
+        tail_s=0,
+        causes=rule.explains | {rule.cause},
+    )
 
 
 def networks_of(zones: Iterable[Zone]) -> dict[int, int]:

@@ -126,6 +126,12 @@ def of_points(
     return _tickets(conn, utility_id=utility_id, ticket_ids=None, point_ids=point_ids, states=None, since=since)
 
 
+def opened_by_people(conn: Connection[TupleRow], *, utility_id: int) -> list[Ticket]:
+    """List the tickets of whole zones at work that people opened, the most urgent and then the oldest first."""
+    at_work = in_states(conn, utility_id=utility_id, states=("open", "taken", "started"))
+    return [one for one in at_work if one.incident_id is None and one.zone_id is not None and one.point_id is None]
+
+
 def of_incident(conn: Connection[TupleRow], *, utility_id: int, incident_id: int) -> int | None:
     """Find the ticket of an incident."""
     row = conn.execute(

@@ -89,6 +89,28 @@ def test_what_planned_work_accounts_for_gets_a_ticket_only_if_it_outlasts_it(tow
     assert (ticket.kind, ticket.opened_at) == ("slow_leak", T0 + 6 * HOUR)
 
 
+def test_what_people_told_of_and_crews_work_on_gets_no_second_ticket(town):
+    burst = operations.open_ticket(
+        town.conn,
+        utility_id=town.utility_id,
+        service="water",
+        kind="pipe_burst",
+        zone_id=town.zones["W1"],
+        point_id=None,
+        note="Water on the road",
+        actor="office",
+        at=T0,
+    )
+    give(
+        town,
+        town.write(None, kind="pressure_sag", zone="W1", at=T0 + HOUR),
+        town.write(0, kind="household_leak", at=T0 + HOUR),
+        town.write(None, kind="pressure_sag", zone="W2", at=T0 + HOUR),
+    )
+    kinds = [(ticket.ticket_id == burst, ticket.kind) for ticket in town.tickets()]
+    assert kinds == [(True, "pipe_burst"), (False, "pressure_sag"), (False, "household_leak")]
+
+
 def test_what_was_quiet_for_long_is_over_and_what_comes_later_is_a_new_ticket(town):
     sag = town.write(None, kind="pressure_sag", zone="W1")
     give(town, sag)
