@@ -27,7 +27,9 @@ class Stretch(values.Part):
 class Holidays(values.Part):
     """Days that count as holidays: of a country, and single ones."""
 
-    sets: Annotated[tuple[HolidaySet, ...], BeforeValidator(as_list)] = ()
+    sets: Annotated[
+        tuple[HolidaySet, ...], BeforeValidator(as_list, json_schema_input_type=HolidaySet | list[HolidaySet])
+    ] = ()
     days: tuple[date, ...] = ()
     every_year: tuple[MonthDay, ...] = ()
     sunday_moves_to_monday: bool = False
@@ -39,15 +41,20 @@ class TimePeriod(values.Part):
 
     name: Name
     seasons: Names | None = None
-    days: Annotated[tuple[Days, ...], BeforeValidator(as_list)] = ("every",)
-    hours: Annotated[tuple[Hours, ...], BeforeValidator(as_list)] = ("00:00-24:00",)
+    days: Annotated[tuple[Days, ...], BeforeValidator(as_list, json_schema_input_type=Days | list[Days])] = ("every",)
+    hours: Annotated[tuple[Hours, ...], BeforeValidator(as_list, json_schema_input_type=Hours | list[Hours])] = (
+        "00:00-24:00",
+    )
 
 
 class Calendar(values.Part):
     """The clock of the tariff: its seasons by name, its holidays, its periods (the first that fits counts)."""
 
     zone: str = "Asia/Tokyo"
-    seasons: dict[Name, Annotated[tuple[Stretch, ...], BeforeValidator(as_list)]] = Field(default={})
+    seasons: dict[
+        Name,
+        Annotated[tuple[Stretch, ...], BeforeValidator(as_list, json_schema_input_type=Stretch | list[Stretch])],
+    ] = Field(default={})
     holidays: Holidays = Holidays()
     periods: tuple[TimePeriod, ...] = ()
 

@@ -52,6 +52,9 @@ def parse(text: str) -> Tariff:
 def schema() -> dict[str, Any]:
     """Give the JSON schema of tariff documents."""
     found = Tariff.model_json_schema()
+    # A list of blocks is a bare list in documents; what holds its rows is ours alone.
+    blocks = found["$defs"]["BlockList"]
+    found["$defs"]["BlockList"] = {**blocks["properties"]["rows"], "description": blocks["description"]}
     found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     found["title"] = "A tariff of Suiden (suiden-tariff/1)"
     return found

@@ -18,7 +18,7 @@ from rating_engine.domain.percents import Percent
 from rating_engine.domain.rounding import RoundingMode
 from rating_engine.domain.time_of_use import TimeOfUse
 from rating_engine.domain.unit_prices import UnitPrice
-from rating_engine.domain.values import Keys, Measure, Name, NotNegative, Only, Positive, Price, Text
+from rating_engine.domain.values import Keys, Measure, Name, NotNegative, Only, Positive, Price, Text, Value
 
 FORMAT = "suiden-tariff/1"
 NO_MINOR = ("JPY", "KRW", "VND")
@@ -157,10 +157,6 @@ class Prorations(values.Part):
     size_change: Literal["day", "larger", "smaller", "before", "after"] = Field(
         default="after", description="which size is charged where it changed inside the cycle; day: both, by their days"
     )
-    tariff_change: Literal["day", "before", "after"] = Field(
-        default="before",
-        description="which version is charged where a new one begins inside the cycle; day: both, by days",
-    )
 
 
 class UseRule(values.Part):
@@ -181,7 +177,7 @@ class Shared(values.Part):
     """One meter for several households: the use is shared out, each household is priced by itself, all on one bill."""
 
     by: Measure = "households"
-    size: Text | None = Field(default=None, description="the size each household is priced by")
+    size: Value | None = Field(default=None, description="the size each household is priced by")
 
 
 class Service(values.Part):
@@ -230,7 +226,7 @@ class FactRule(values.Part):
     """A fact that prices depend on: what it may be, and what it is if nobody says."""
 
     values: Keys | None = None
-    default: Text | None = None
+    default: Value | None = None
     about: Text | None = None
 
 

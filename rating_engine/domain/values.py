@@ -75,9 +75,22 @@ Name = Annotated[str, Field(pattern=NAME)]
 Measure = Annotated[str, Field(pattern=MEASURE, description="use, use.night, export, demand, or any number given")]
 Key = Annotated[str, Field(min_length=1, max_length=400)]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
-Keys = Annotated[tuple[Key, ...], BeforeValidator(as_list), Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), Field(min_length=1)]
+# In a document every scalar is text to us; for others who read it as YAML or JSON it may be a number, too.
+Scalar = str | int | float | bool
+Value = Annotated[Key, BeforeValidator(str, json_schema_input_type=Scalar)]
+Keys = Annotated[
+    tuple[Key, ...],
+    BeforeValidator(as_list, json_schema_input_type=Scalar | list[Scalar]),
+    Field(min_length=1),
+]
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(as_list, json_schema_input_type=Name | list[Name]), Field(min_length=1)
+]
 CalendarMonth = Annotated[int, Field(ge=1, le=12)]
+CalendarMonths = Annotated[
+    tuple[CalendarMonth, ...],
+    BeforeValidator(as_list, json_schema_input_type=CalendarMonth | list[CalendarMonth]),
+]
 DateKey = Annotated[str, Field(pattern=f"^{DATE_KEY.pattern}$")]
 
 
@@ -143,7 +156,7 @@ class Only(Part):
     classes: Keys | None = None
     sizes: Keys | None = None
     seasons: Names | None = None
-    calendar_months: Annotated[tuple[CalendarMonth, ...], BeforeValidator(as_list)] | None = None
+    calendar_months: CalendarMonths | None = None
     from_month: DateKey | None = Field(default=None, description="the first month, or day, for which it holds")
     until_month: DateKey | None = Field(default=None, description="the last month, or day, for which it holds")
     use_above: Exact | None = None

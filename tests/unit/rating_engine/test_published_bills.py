@@ -5,6 +5,7 @@ The source of each case stands beside it; where a tariff could not be checked, i
 
 from datetime import date
 from fractions import Fraction
+from functools import cache
 
 import pytest
 
@@ -13,6 +14,7 @@ from rating_engine.domain.document import parse
 from rating_engine.domain.parts import UseNotPriced
 from rating_engine.domain.quoting import Question, quote
 from rating_engine.domain.rate import Rating
+from rating_engine.domain.tariff import Tariff
 
 TODAY = date(2026, 4, 1)
 
@@ -28,7 +30,12 @@ def quoted(name: str, usage: str, **given: str) -> Rating:
         months=None if months is None else int(months),
         services=() if service is None else (service,),
     )
-    return quote(parse(tariffs.document(name)), question=question, today=TODAY)[0]
+    return quote(tariff_of(name), question=question, today=TODAY)[0]
+
+
+@cache
+def tariff_of(name: str) -> Tariff:
+    return parse(tariffs.document(name))
 
 
 # https://www.city.sapporo.jp/gesui/zaimu/ryoukin/05_ryokin01.html: 16 m³ in a month, 32 m³ in two.
@@ -111,7 +118,7 @@ def test_time_of_day_comes_to_the_published_bills(on_peak: str, total: int) -> N
     use = Fraction("675.54")
     on = use * Fraction(on_peak) / 100
     question = Question(usage=Fraction(0), usage_by_period={"on_peak": on, "off_peak": use - on})
-    rating, _ = quote(parse(tariffs.document("us-river-falls-tod")), question=question, today=TODAY)
+    rating, _ = quote(tariff_of("us-river-falls-tod"), question=question, today=TODAY)
     assert rating.total_minor == total
 
 

@@ -59,7 +59,7 @@ def test_the_complaint_names_the_line() -> None:
     assert refused.value.place == "services[1].charges[1].blocks[7].price"
 
 
-@pytest.mark.parametrize("document", ["", "[]", "just text", "a: b\n" * 300_000, "{" * 5_000, "&a [*a]"])
+@pytest.mark.parametrize("document", ["", "[]", "just text", "a: b\n" * 250_001, "{" * 5_000, "&a [*a]"])
 def test_what_is_no_tariff_document_is_refused(document: str) -> None:
     with pytest.raises(DocumentInvalid):
         parse(document)
