@@ -97,18 +97,20 @@ def end(
     scope: Scope,
     place_id: int,
     kind: str,
+    detector: str,
     ended_at: datetime,
     known_at: datetime,
     evidence: Mapping[str, Any],
 ) -> int | None:
-    """End the place's open anomaly of the kind, if it was found before `known_at`, and add to its evidence.
+    """End what the detector, of whatever version, has open of the kind at the place, if it was found before `known_at`.
 
-    Return its id; None if none is open.
+    Adds to its evidence. Returns its id; None if none is open.
     """
     row = conn.execute(
         """
         UPDATE anomaly SET ended_at = greatest(%(ended_at)s, started_at), evidence = evidence || %(evidence)s
         WHERE utility_id = %(utility_id)s AND scope = %(scope)s AND place_id = %(place_id)s AND kind = %(kind)s
+            AND split_part(detector, ' ', 1) = split_part(%(detector)s, ' ', 1)
             AND ended_at IS NULL AND found_at < %(known_at)s
         RETURNING anomaly_id
         """,
@@ -117,6 +119,7 @@ def end(
             "scope": scope,
             "place_id": place_id,
             "kind": kind,
+            "detector": detector,
             "ended_at": ended_at,
             "known_at": known_at,
             "evidence": Jsonb(dict(evidence)),
