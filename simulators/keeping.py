@@ -18,7 +18,9 @@ from simulators.world import KEPT_HOURS, HourRead, World, WorldState
 log = structlog.get_logger()
 
 VERSION = 1
-COLUMNS = ("register", "flow", "pressure_kpa", "voltage_v", "battery_pct")
+COLUMNS = (
+    "register", "flow", "pressure_kpa", "voltage_v", "battery_pct", "exported", "lost_phase", "lost_left",
+)  # fmt: skip
 
 
 def begin(town: Town, *, folder: Path, now_h: int) -> tuple[World, Speakers]:

@@ -1,6 +1,6 @@
 """What the town's taps and sockets do at full hours: use, pressure, voltage, battery; history and life share it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,11 @@ def grid(town: "Town") -> Grid:
     )
 
 
-def pressure_kpa(laid: Grid, *, hours: Ints, flow_lph: Floats, bursts: Mapping[str, float] | None = None) -> Floats:
+def pressure_kpa(
+    laid: Grid, *, hours: Ints, flow_lph: Floats, bursts: Mapping[str, float] | None = None, closed: Iterable[str] = ()
+) -> Floats:
     """Tell the pressure at every water point: [hour, water point]."""
-    table = network.solve(tuple(sorted((bursts or {}).items())))
+    table = network.solve(tuple(sorted((bursts or {}).items())), tuple(sorted(closed)))
     demand = flow_lph.sum(axis=1) / (MEAN_DEMAND_LPH * laid.water_count)
     at_points = table.at(demand)[:, laid.junction]
     ids = laid.model.columns.ids[: laid.water_count]

@@ -23,6 +23,7 @@ BURST_EMITTER = 0.008  # m³/s at 1 m of pressure
 TRUNK_M, ENTRY_M, STREET_M = 0.30, 0.125, 0.075  # inner diameters
 ROUGHNESS = 120.0
 ENTRY_LENGTH_M = 420.0
+LEFT_BEHIND_VALVE_KPA = 12.0  # of the water that stands in the pipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class PressureTable:
 
 
 @lru_cache(maxsize=64)
-def solve(bursts: tuple[tuple[str, float], ...] = ()) -> PressureTable:
-    """Solve the mains with bursts at some junctions; each has a size, 1 for a usual one.
+def solve(bursts: tuple[tuple[str, float], ...] = (), closed: tuple[str, ...] = ()) -> PressureTable:
+    """Solve the mains with bursts at some junctions, each with a size, 1 for a usual one; and with areas shut off.
 
-    :raises KeyError: if a burst names no junction
+    :raises KeyError: if a burst names no junction, or what is closed no area
     """
     import wntr  # takes seconds to load, and only pressures need it
 
@@ -57,11 +58,16 @@ def solve(bursts: tuple[tuple[str, float], ...] = ()) -> PressureTable:
         if name not in names:
             raise KeyError(f"the mains have no junction {name}")
         model.get_node(name).emitter_coefficient = BURST_EMITTER * size
+    behind = [name for name in names if name.split("-")[0] in closed]
+    for name in behind:  # nothing is drawn there, nor runs out; EPANET cannot solve mains that hang on nothing
+        model.get_node(name).demand_timeseries_list[0].base_value = 0.0
+        model.get_node(name).emitter_coefficient = None
     with tempfile.TemporaryDirectory(prefix="suiden-mains-") as folder:
         results = wntr.sim.EpanetSimulator(model).run_sim(file_prefix=f"{folder}/mains")
     solved: Any = results.node
     metres = solved["pressure"][names].to_numpy()[: len(DEMAND_LEVELS)]
     pressure_kpa = np.maximum(0.0, metres * KPA_PER_M)
+    pressure_kpa[:, [name in behind for name in names]] = LEFT_BEHIND_VALVE_KPA
     return PressureTable({name: at for at, name in enumerate(names)}, np.array(DEMAND_LEVELS), pressure_kpa)
 
 

@@ -160,10 +160,25 @@ class Speakers:
                 if read.pressure_kpa[column] == read.pressure_kpa[column]:  # not NaN
                     reading["pressure_kpa"] = float(read.pressure_kpa[column])
             else:
-                voltage = float(read.voltage_v[column - water_count])
-                reading["voltage_v"] = [voltage] * world.meters[column].phases
+                voltage_v = self._voltages(read, column)
+                if voltage_v is None:
+                    continue  # without supply it reads nothing
+                reading["voltage_v"] = voltage_v
+                if read.exported[column]:
+                    reading["export_register"] = int(read.exported[column])
             readings.append(reading)
         return readings
+
+    def _voltages(self, read: HourRead, column: int) -> list[float] | None:
+        """Give the voltage of each phase; None: there is no supply."""
+        at = column - len(read.pressure_kpa)
+        voltage = float(read.voltage_v[at])
+        if math.isnan(voltage):
+            return None
+        volts = [voltage] * self._world.meters[column].phases
+        if read.lost_phase[at]:
+            volts[int(read.lost_phase[at]) - 1] = round(voltage * float(read.lost_left[at]), 1)
+        return volts
 
     def saved(self) -> dict[str, Any]:
         """Give what a later start needs; what was read and not said yet is said now."""

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from simulators import faults, measures, places
+from simulators import breakdowns, faults, measures
 from simulators.book import Meter
+from simulators.breakdowns import Supply
 from simulators.faults import Fault
 from simulators.noise import Floats, Ints
 from simulators.town import Town
 
-Supply = Literal["on", "off", "trickle"]
-TRICKLE_LPH = 30
 KEPT_HOURS = 40 * 24  # how far back a meter remembers what it showed, as real ones do
 
 
@@ -27,6 +25,9 @@ class HourRead:
     pressure_kpa: Floats
     voltage_v: Floats
     battery_pct: Ints
+    exported: Ints  # Wh fed back since the town began, by point; 0: never
+    lost_phase: Ints  # of each power point: 0 none, else 1 to 3
+    lost_left: Floats  # what share of the voltage is still seen on it
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class WorldState:
     hour: int
     first_hour: int
     offsets: dict[str, int] = field(default_factory=dict)  # by meter, against the use model
+    exported: dict[str, int] = field(default_factory=dict)  # by meter: Wh fed back
     supply: dict[str, Supply] = field(default_factory=dict)  # by meter, where it is not on
     faults: list[Fault] = field(default_factory=list)
 
@@ -72,14 +74,19 @@ class World:
         state.hour += 1
         if by_itself:
             broken = faults.by_script_and_chance(
-                self._town, known=self.known, hour=state.hour, first_hour=state.first_hour, active=len(state.faults)
+                self._town, known=self.known, hour=state.hour, first_hour=state.first_hour, active=self._active()
             )
             for fault in broken:
                 self.break_down(fault)
         self.repair(lambda fault: fault.kind == "mute" and state.hour >= fault.since_h + fault.size)
         used = self._laid.model.at_hours(np.array([state.hour]))[0]
         wanted = used - self._used
-        drawn, counted = self._flows(wanted)
+        drawn, counted, fed_back = breakdowns.flows(
+            self._laid, wanted, hour=state.hour, faults=state.faults, supply=state.supply, column=self._column,
+            town=self._town,
+        )  # fmt: skip
+        for at in np.flatnonzero(fed_back):
+            state.exported[self.serials[at]] = state.exported.get(self.serials[at], 0) + int(fed_back[at])
         self._offset += counted - wanted
         self._used = used
         state.offsets = {self.serials[at]: int(self._offset[at]) for at in np.nonzero(self._offset)[0]}
@@ -136,40 +143,42 @@ class World:
         """Put back what the meters remembered when the town last stopped."""
         self._memory = {read.hour: read for read in reads}
 
-    def _flows(self, wanted: Ints) -> tuple[Ints, Ints]:
-        """Tell what flows in this hour, and what meters count of it: a stuck one feels it and counts nothing."""
-        flow = wanted.copy()
-        for fault in self.state.faults:
-            if fault.kind == "leak":
-                flow[self._laid.model.columns.index_of[fault.place]] += int(fault.size)
-        for serial, supply in self.state.supply.items():
-            column = self._column[serial]
-            flow[column] = min(int(flow[column]), TRICKLE_LPH if supply == "trickle" else 0)
-        counted = flow.copy()
-        for fault in self.state.faults:
-            if fault.kind == "stuck":
-                counted[self._column[fault.place]] = 0
-        return flow, counted
+    def _active(self) -> int:
+        """Count the faults that keep others from happening by chance."""
+        return sum(self.state.hour - fault.since_h < faults.FORGOTTEN_AFTER_H for fault in self.state.faults)
 
     def _read(self, drawn: Ints) -> HourRead:
         state, laid, water = self.state, self._laid, self._laid.water_count
         hours = np.array([state.hour])
-        bursts = {fault.place: fault.size for fault in state.faults if fault.kind == "burst"}
-        factors = {
-            places.TRANSFORMERS.index(fault.place): fault.size
-            for fault in state.faults
-            if fault.kind in ("sag", "swell")
-        }
         flow = drawn[None, :].astype(np.float64)
-        pressure = measures.pressure_kpa(laid, hours=hours, flow_lph=flow[:, :water], bursts=bursts)[0]
+        mains = breakdowns.mains(state.faults)
+        pressure = measures.pressure_kpa(
+            laid, hours=hours, flow_lph=flow[:, :water], bursts=mains.bursts, closed=mains.closed
+        )[0]
+        factors = breakdowns.transformers(state.faults)
         volts = measures.voltage_v(laid, hours=hours, load_w=flow[:, water:], factors=factors)[0]
+        error = breakdowns.sensor_factors(state.faults, hour=state.hour, column=self._column, size=len(self.serials))
+        battery = measures.battery_pct(laid, hours=hours)[0]
+        lost_phase, lost_left = np.zeros(len(volts), dtype=np.int64), np.ones(len(volts))
+        for fault in state.faults:
+            if fault.kind == "low_battery":
+                battery[self._column[fault.place]] = min(int(fault.size), battery[self._column[fault.place]])
+            elif fault.kind == "phase_loss":
+                at = self._column[fault.place] - water
+                lost_phase[at], lost_left[at] = 1 + fault.since_h % 3, fault.size
+        volts = volts * error[water:]
+        volts[breakdowns.dead(laid, state.faults)] = np.nan
+        volts[breakdowns.gasping(laid, state.faults, hour=state.hour)] = 0.0
         return HourRead(
             hour=state.hour,
             register=(laid.opening + self._used + self._offset) % self._ends,
             flow=flow[0],
-            pressure_kpa=np.where(self._has_sensor, pressure, np.nan).round(1),
+            pressure_kpa=np.where(self._has_sensor, pressure * error[:water], np.nan).round(1),
             voltage_v=volts.round(1),
-            battery_pct=measures.battery_pct(laid, hours=hours)[0],
+            battery_pct=battery,
+            exported=np.array([state.exported.get(serial, 0) for serial in self.serials], dtype=np.int64),
+            lost_phase=lost_phase,
+            lost_left=lost_left,
         )
 
     def _remember(self, read: HourRead) -> None:

@@ -266,6 +266,20 @@ def mute(
     _throw(kind="mute", place=sender, size=hours)
 
 
+@simulate.command()
+def fault(
+    kind: Annotated[
+        str, typer.Argument(help="seep, closure, backflow, tamper, theft, drift, outage, phase_loss, roof, …")
+    ],
+    place: Annotated[str, typer.Argument(help="a zone, transformer, meter or concentrator, as the kind needs")],
+    size: Annotated[float | None, typer.Option(help="how bad, in the kind's own measure; none: as usual")] = None,
+) -> None:
+    """Throw a fault of any kind into the running town; an unknown kind is answered with the list."""
+    from typing import cast
+
+    _throw(kind=cast("FaultKind", kind), place=place, size=size)
+
+
 def _admin_password(given: str, *, file: Path | None) -> str:
     """Take the password from where it was given, and ask for it where it was not."""
     from suiden.errors import NotPossibleHere

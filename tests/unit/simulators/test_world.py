@@ -10,6 +10,7 @@ import pytest
 
 from simulators import faults
 from simulators.faults import Fault, FaultImpossible
+from simulators.speakers import Speakers
 from simulators.town import Town
 from simulators.world import HourRead, World
 
@@ -149,3 +150,137 @@ def test_finished_work_ends_the_fault_it_was_done_for_and_no_other(world: World)
     assert ends(leak, "reported_by_phone", point=leak.place)
     assert ends(burst, "pipe_burst", zone="W1")
     assert not ends(burst, "pipe_burst", zone="W2")
+
+
+def thrown(world: World, kind: str, place: str, *, size: float | None = None) -> Fault:
+    fault = faults.ordered({"fault": kind, "place": place, "size": size}, known=world.known, hour=world.state.hour)
+    world.break_down(fault)
+    return fault
+
+
+@pytest.mark.parametrize(("kind", "serial"), [("tamper", "W-0003"), ("theft", "E-0003")])
+def test_a_meter_that_is_cheated_counts_a_share_of_what_flows(world: World, kind: str, serial: str) -> None:
+    column, before = world.column(serial), world.step(by_itself=False)
+    thrown(world, kind, serial, size=0.25)
+    reads = lived(world, 72)
+    flowed = sum(read.flow[column] for read in reads)
+    assert 0.1 * flowed < reads[-1].register[column] - before.register[column] <= 0.25 * flowed
+
+
+def test_water_that_flows_back_turns_the_register_back_for_some_hours(world: World) -> None:
+    column, before = world.column("W-0003"), world.step(by_itself=False)
+    thrown(world, "backflow", "W-0003", size=200)
+    registers = np.array([before.register[column], *(read.register[column] for read in lived(world, 18))])
+    assert np.sort(np.diff(registers))[:6].tolist() == [-200] * 6
+    assert (np.diff(registers) >= 0).sum() == 12
+
+
+def test_a_drifting_sensor_errs_more_each_day_and_alone(world: World) -> None:
+    sensors = [s for s in world.known.sensor_serials if s.startswith("W")]
+    sound = lived(World(world._town, hour=world.state.hour), 240)
+    thrown(world, "drift", sensors[0], size=0.02)
+    reads = lived(world, 240)
+    shares = [read.pressure_kpa / other.pressure_kpa for read, other in zip(reads, sound, strict=True)]
+    at = world.column(sensors[0])
+    assert shares[47][at] == pytest.approx(1.04, abs=0.002)
+    assert shares[-1][at] == pytest.approx(1.20, abs=0.002)
+    others = np.delete(shares[-1], at)
+    assert np.allclose(others[~np.isnan(others)], 1.0)
+
+
+def test_behind_a_closed_valve_nothing_flows_and_no_pressure_is_left(little: Town, world: World) -> None:
+    zone_of = {p.point_number: p.zone for p in little.points}
+    area_of = np.array([zone_of[world.known.point_of_serial[s]] for s in world.serials if s.startswith("W")])
+    thrown(world, "closure", "W3")
+    read = lived(world, 24)[-1]
+    assert read.flow[: len(area_of)][area_of == "W3"].tolist() == [0.0] * int((area_of == "W3").sum())
+    assert np.nanmax(read.pressure_kpa[area_of == "W3"]) < 25
+    assert np.nanmin(read.pressure_kpa[area_of != "W3"]) > 150
+
+
+def test_without_supply_meters_fall_silent_some_after_a_last_word(little: Town, world: World) -> None:
+    speakers = Speakers(little, world, boot="b")
+    sender = next(s for s in speakers.by_name.values() if s.sender.kind == "concentrator")
+    behind = {world.known.zone_of_point[world.known.point_of_serial[s]] for s in sender.sender.serials}
+    transformer = next(code for code in sorted(behind) if code.startswith("E"))
+    dead = {
+        s for s in sender.sender.serials if world.known.zone_of_point[world.known.point_of_serial[s]] == transformer
+    }
+    thrown(world, "outage", transformer)
+    first, second = lived(world, 2)
+    said = {r["meter"] for r in speakers._readings(second, sender.columns)}
+    assert not said & dead
+    assert said == set(sender.sender.serials) - dead
+    assert np.nansum(first.voltage_v == 0) > 0 == np.nansum(second.voltage_v == 0)
+    world.repair(lambda fault: fault.kind == "outage")
+    after = world.step(by_itself=False)
+    assert not np.isnan(after.voltage_v).any()
+
+
+def test_a_lost_phase_is_one_of_three(little: Town, world: World) -> None:
+    serial = world.known.three_phase_serials[0]
+    thrown(world, "phase_loss", serial, size=0.12)
+    read = world.step(by_itself=False)
+    speakers = Speakers(little, world, boot="b")
+    volts = speakers._voltages(read, world.column(serial))
+    assert volts is not None
+    assert sorted(volts)[0] == pytest.approx(0.12 * sorted(volts)[1], abs=0.1)
+    assert sorted(volts)[1] > 150
+
+
+def test_a_roof_nobody_knows_of_feeds_back_by_day_and_the_meter_says_so(little: Town, world: World) -> None:
+    column = world.column("E-0003")
+    thrown(world, "roof", "E-0003", size=5.0)
+    reads = lived(world, 48)
+    fed_back = np.diff([0, *(read.exported[column] for read in reads)])
+    assert fed_back.sum() > 5_000
+    assert 6 < (fed_back > 0).sum() < 28
+    readings = Speakers(little, world, boot="b")._readings(reads[-1], (column, world.column("E-0004")))
+    assert [r.get("export_register") for r in readings] == [int(reads[-1].exported[column]), None]
+
+
+def test_an_empty_battery_is_seen(world: World) -> None:
+    thrown(world, "low_battery", "W-0003")
+    assert world.step(by_itself=False).battery_pct[world.column("W-0003")] == 4
+
+
+def test_what_seeps_is_felt_less_than_a_burst(world: World) -> None:
+    usual = world.step(by_itself=False).pressure_kpa
+    thrown(world, "seep", "W2")
+    seeping = world.step(by_itself=False).pressure_kpa
+    world.repair(lambda fault: fault.kind == "seep")
+    thrown(world, "burst", "W2")
+    burst = world.step(by_itself=False).pressure_kpa
+    assert np.nanmin(burst) < np.nanmin(seeping) < np.nanmin(usual)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "found"),
+    [
+        ("seep", "W2", "slow_leak"), ("closure", "W2", "valve_closure"), ("backflow", "W-0003", "backflow"),
+        ("tamper", "W-0003", "stuck_meter"), ("theft", "E-0003", "theft"), ("drift", "E-0003", "sensor_drift"),
+        ("low_battery", "W-0003", "low_battery"), ("outage", "E3", "outage"), ("roof", "E-0003", "unregistered_export"),
+    ],
+)  # fmt: skip
+def test_each_fault_is_ended_by_work_on_what_was_found_there(world: World, kind: str, place: str, found: str) -> None:
+    fault = faults.ordered({"fault": kind, "place": place}, known=world.known, hour=0)
+    zone = place if place in ("W2", "E3") else None
+    serial = None if zone else place
+    point = world.known.point_of_serial.get(place)
+    assert faults.is_repaired(fault, kind=found, zone=zone, point=point, serial=serial, known=world.known)
+    assert not faults.is_repaired(fault, kind="voltage_swell" if found != "sensor_drift" else "household_leak",
+                                  zone=zone, point=point, serial=serial, known=world.known)  # fmt: skip
+    elsewhere = faults.is_repaired(fault, kind=found, zone="W4" if zone else None, point=None,
+                                   serial=None if zone else "W-0009", known=world.known)  # fmt: skip
+    assert not elsewhere
+
+
+def test_every_kind_breaks_by_chance_some_time(little: Town, world: World) -> None:
+    seen = {
+        fault.kind
+        for hour in range(24 * 400)
+        for fault in faults.by_script_and_chance(
+            little, known=world.known, hour=400_000 + hour, first_hour=300_000, active=0
+        )
+    }
+    assert seen == set(faults.CHANCE_PER_HOUR) == set(faults.USUAL_SIZE)
