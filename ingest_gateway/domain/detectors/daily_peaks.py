@@ -1,7 +1,7 @@
 """How high a zone's statistic rises on a usual day, and the level that hardly any day exceeds.
 
 The largest value of each day is kept for four weeks; the limit is their median and so many of their spreads above it,
-and no less than a little more than what one day in seven reaches (such as every Sunday).
+and no less than a little more than the second highest of these days (a pump that seldom stops, a Sunday).
 So pump cycles, weather and what a zone is like are in the limit by themselves, in the statistic's own unit. Days with
 something open are not counted. Source: block maxima of extreme value statistics, with a robust spread.
 """
@@ -16,8 +16,7 @@ from ingest_gateway.domain.checking.state import Arrays, Field
 
 DAYS = 28
 ENOUGH_DAYS = 7
-HIGH_DAYS = 0.85  # the share of days below a high one
-ABOVE_HIGH = 1.15  # times a high day
+ABOVE_HIGH = 1.15  # times the second highest day: the highest may have been trouble that was not found
 LEAST_SPREAD = 0.25  # of the median: few days know their spread badly
 TO_DEVIATION = 1.4826  # a normal deviation over a median absolute one
 
@@ -30,7 +29,7 @@ def fields(name: str) -> Sequence[Field]:
     return [
         Field(f"{name}_today", "f8", per="zone", fill=np.nan),
         Field(f"{name}_days", "f8", per="zone", shape=(DAYS,), fill=np.nan),
-        Field(f"{name}_usual", "f8", per="zone", shape=(3,)),  # the days' median, their spread, and a high day
+        Field(f"{name}_usual", "f8", per="zone", shape=(3,)),  # the days' median, their spread, and the second highest
         Field(f"{name}_known", "i4", per="zone"),  # days
     ]
 
@@ -51,7 +50,7 @@ def end_day(state: Arrays, name: str, *, zones: NDArray[np.intp], leave_out: int
     if len(ended) == 0:
         return
     median, spread, known = middle_and_spread(days[ended], leave_out=leave_out)
-    high = np.nanquantile(days[ended], HIGH_DAYS, axis=1)
+    high = np.sort(np.where(np.isnan(days[ended]), 0.0, days[ended]), axis=1)[:, -2]
     state[f"{name}_usual"][ended] = np.stack([median, spread, high], axis=1)
     state[f"{name}_known"][ended] = known
 

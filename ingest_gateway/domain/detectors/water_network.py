@@ -30,14 +30,15 @@ from ingest_gateway.domain.detectors.zone_pressure import Pressure
 
 HOUR_S = 3_600
 TAIL_S = 2 * HOUR_S  # after planned work, until the network is as usual
-LEAST_BURST_SCORE = 5.5
+LEAST_BURST_SCORE = 6.0
 BURST_BESIDE = 2.0  # deviations that the slot itself must show
 BURST_AT_ONCE = 4.0  # deviations of one slot's inflow that make fallen pressure a burst
 BURST_BIG = (2.5, 0.15)  # or so many of them and so much of the mean inflow
 SUDDEN_SHARE = 0.4  # of the excess there hours ago: more, and it did not begin at once
 CLOSED_SHARE = 0.45  # of the usual pressure gone
 STANDING_S = 12 * HOUR_S
-SAME_FAULT_S = 3 * HOUR_S
+SAME_BURST_S, SAME_FALL_S = 3 * HOUR_S, HOUR_S  # what begins so soon after it is the same fault
+SHORT_S = 5_400  # a fall that was over by itself sooner is a pump's
 BESIDE_WORK = 1.5  # times the limits while another zone of the network is at work
 ENDED_FALL, FALL_CALM_S = 0.5, HOUR_S
 ENDED_BURST, BURST_CALM_S = 0.35, 4 * HOUR_S
@@ -76,13 +77,13 @@ class WaterNetwork:
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EARLY,)
 
     burst_spreads: Number = parameter(
-        4.5, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
+        5.0, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
     )
     burst_share: Number = parameter(
         0.05, unit="of the mean inflow", low=0.01, high=1, about="least excess of a burst", by_zone=True
     )
     leak_spreads: Number = parameter(
-        3.3, unit="", low=1, high=20, about="spreads from day to day beyond which inflow is a slow leak", by_zone=True
+        3.6, unit="", low=1, high=20, about="spreads from day to day beyond which inflow is a slow leak", by_zone=True
     )
     leak_share: Number = parameter(
         0.025, unit="of the mean inflow", low=0.005, high=1, about="least excess of a slow leak", by_zone=True
@@ -143,9 +144,9 @@ class WaterNetwork:
 
     def _low_pressure(self, slot: _Slot) -> list[Finding]:
         state, pressure, limits = slot.state, slot.pressure, slot.limits
-        bursting = slot.layout.in_network(state["burst_open"])
+        leaking = slot.layout.in_network(state["burst_open"]) | state["leak_open"]
         low = (pressure.step > limits["step"]) | (pressure.apart > limits["apart"])
-        low |= (pressure.fall > limits["low"]) & ~bursting
+        low |= (pressure.fall > limits["low"]) & ~leaking
         begins = low & ~slot.quiet & ~state["fall_open"]
         findings: list[Finding] = []
         for network in np.unique(slot.layout.network[begins]):
@@ -156,8 +157,8 @@ class WaterNetwork:
         """Decide what it is that lets the pressure of these zones of one network fall."""
         state, pressure, now_s = slot.state, slot.pressure, slot.view.slot_s
         here = slot.layout.in_network(begins)
-        known_burst = here & state["burst_open"] & (now_s - state["burst_since_s"] <= SAME_FAULT_S)
-        known_fall = here & state["fall_open"] & (now_s - state["fall_since_s"] <= SAME_FAULT_S)
+        known_burst = here & state["burst_open"] & (now_s - state["burst_since_s"] <= SAME_BURST_S)
+        known_fall = here & state["fall_open"] & (now_s - state["fall_since_s"] <= SAME_FALL_S)
         _open(state, "fall", zones=np.flatnonzero(begins), level=pressure.fall, since_s=self._since_s(slot))
         gone = np.where(begins, pressure.fall / pressure.usual, -1.0)
         worst = int(np.argmax(gone))
@@ -224,7 +225,8 @@ class WaterNetwork:
                 if kind is not None:
                     findings.append(self._tell(slot, kind, int(zone), since_s=slot.view.slot_s, opened=False))
                 slot.state[f"{what}_open"][zone] = False
-                slot.state[f"{what}_level"][zone] = 0.0
+            if what == "fall":
+                _learn_short(slot, ended)
             if what == "leak":
                 zone_inflow.forget_filters(slot.state, zones=np.flatnonzero(ended))
         slot.state["fall_told"][~slot.state["fall_open"]] = NOTHING
@@ -304,6 +306,14 @@ def _fall_ended(slot: _Slot) -> Mask:
     _count_calm(slot, "fall", known=known, calm=fall < ENDED_FALL * state["fall_level"])
     state["fall_level"][known] = np.maximum(state["fall_level"], fall)[known]
     return state["fall_open"] & (state["fall_calm_s"] >= FALL_CALM_S)
+
+
+def _learn_short(slot: _Slot, ended: Mask) -> None:
+    """Count a fall that was soon over among what is usual."""
+    state = slot.state
+    lasted_s = slot.view.slot_s - FALL_CALM_S - state["fall_since_s"]
+    for name in zone_pressure.STATISTICS:
+        daily_peaks.see(state, name, values=state["fall_level"], where=ended & (lasted_s < SHORT_S))
 
 
 def _burst_ended(slot: _Slot) -> Mask:

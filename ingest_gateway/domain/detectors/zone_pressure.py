@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, View
 from ingest_gateway.domain.detectors import daily_peaks
+from ingest_gateway.domain.detectors.order import median_of_known
 from ingest_gateway.domain.detectors.zone_layout import Layout
 
 HOUR_S = 3_600
@@ -24,8 +25,8 @@ OFTEN_S = 1_800  # between readings: up to it two samples are asked for
 USUAL_HOURS = 60 * 24  # of which a gauge's usual is the mean
 FIRST_HOURS = 24
 GAUGE_CLIP = 0.15  # of the usual: an odd hour moves it no more than that much
-HOUR_DAYS = 14
-FIRST_SAMPLES = 8
+HOUR_DAYS = 9  # their median: a day of trouble is not in it
+RIPE_DAYS = 2
 LEAST_FALL_KPA = 15.0
 LEAST_FALL_SHARE = 0.045
 LOW_TIMES = 1.2  # a fall without a step must be so much larger
@@ -56,8 +57,11 @@ def fields(cohort: Cohort) -> Sequence[Field]:
     return [
         Field("usual_kpa", "f4", fill=np.nan),
         Field("usual_hours", "f4"),
-        Field("of_hour", "f8", per="zone", shape=(2, 24)),
-        Field("of_hour_samples", "f8", per="zone", shape=(2, 24)),
+        Field("of_hour", "f8", per="zone", shape=(2, 24)),  # of a working day, of a day off
+        Field("of_hour_days", "f4", per="zone", shape=(2, 24, HOUR_DAYS), fill=np.nan),  # newest first
+        Field("of_hour_known", "i4", per="zone", shape=(2, 24)),
+        Field("hour_sum", "f8", per="zone"),
+        Field("hour_samples", "i4", per="zone"),
         Field("recent", "f8", per="zone", shape=(recent,), fill=np.nan),  # newest first
         Field("recent_apart", "f8", per="zone", shape=(recent,), fill=np.nan),
         *(field for name in STATISTICS for field in daily_peaks.fields(name)),
@@ -69,9 +73,10 @@ def measure(view: View, state: Arrays, *, layout: Layout, day_off: NDArray[np.in
     below = state["usual_kpa"] - view.pressure_kpa
     zone = np.arange(len(settled))
     hour = _hour(view, layout)
-    samples = state["of_hour_samples"]
-    sort = np.where(samples[zone, day_off, hour] > 0, day_off, 1 - day_off)
+    sort = np.where(state["of_hour_known"][zone, day_off, hour] > 0, day_off, 1 - day_off)
     level = -layout.middle_gauge(below) - state["of_hour"][zone, sort, hour]
+    # Pumps do not keep the hour, nor holidays the calendar: a fall counts below the lowest that is usual around it.
+    lowest = _lowest_around(state, hour) - state["of_hour"][zone, sort, hour]
     others, _ = layout.middle_of_others(level, settled.astype(np.float64))
     agree = samples_that_agree(view.cohort)
     now, before = _moved(state["recent"], level, agree=agree)
@@ -81,9 +86,9 @@ def measure(view: View, state: Arrays, *, layout: Layout, day_off: NDArray[np.in
         below=below,
         usual=usual,
         now_below=-level,
-        fall=-now,
-        step=np.minimum(before - now, -now),
-        apart=np.minimum(np.minimum(before_apart - now_apart, -now_apart), -now),
+        fall=lowest - now,
+        step=np.minimum(before - now, lowest - now),
+        apart=np.minimum(np.minimum(before_apart - now_apart, -now_apart), lowest - now),
         least=np.maximum(LEAST_FALL_KPA, LEAST_FALL_SHARE * usual),
     )
 
@@ -109,19 +114,15 @@ def learn(
 ) -> None:
     """Let the usual follow; `settled` as above, `calm` are the zones whose peaks count."""
     hour = _hour(view, layout)
-    level = state["recent"][:, 0]
-    known = np.isfinite(level)
-    samples = state["of_hour_samples"]
-    zone = np.flatnonzero(known & settled)
-    sort, at = day_off[zone], hour[zone]
-    count = samples[zone, sort, at]
-    # Borrowed from the other sort of day: the first sample of its own starts afresh from the borrowed usual.
-    own = np.where(count > 0, state["of_hour"][zone, sort, at], state["of_hour"][zone, 1 - sort, at])
-    most = np.where(count < FIRST_SAMPLES, np.inf, pressure.least[zone])
-    gain = 1 / np.minimum(count + 1, HOUR_DAYS * view.cohort.per_hour)
-    state["of_hour"][zone, sort, at] = own + gain * np.clip(level[zone], -most, most)
-    samples[zone, sort, at] += 1
-    ripe = calm & (samples[np.arange(len(hour)), day_off, hour] >= view.cohort.per_hour)
+    zone = np.arange(len(hour))
+    sort = np.where(state["of_hour_known"][zone, day_off, hour] > 0, day_off, 1 - day_off)
+    level = state["recent"][:, 0] + state["of_hour"][zone, sort, hour]
+    known = np.isfinite(level) & settled
+    state["hour_sum"] += np.where(known, level, 0.0)
+    state["hour_samples"] += known
+    if view.slot % view.cohort.per_hour == 0:
+        _end_hour(state, day_off=day_off, hour=hour)
+    ripe = calm & (state["of_hour_known"][zone, day_off, hour] >= RIPE_DAYS)
     for name, values in (("step", pressure.step), ("apart", pressure.apart), ("low", pressure.fall)):
         daily_peaks.see(state, name, values=values, where=ripe)
     if (view.slot - 1) % view.cohort.per_hour == 0:
@@ -132,6 +133,29 @@ def end_day(state: Arrays, *, zones: NDArray[np.intp]) -> None:
     """Keep the day's peaks at zones whose day ends."""
     for name in STATISTICS:
         daily_peaks.end_day(state, name, zones=zones)
+
+
+def _end_hour(state: Arrays, *, day_off: NDArray[np.intp], hour: NDArray[np.intp]) -> None:
+    """Keep what the hour was like; its usual is the middle of the last days of its sort."""
+    samples, days = state["hour_samples"], state["of_hour_days"]
+    zone = np.flatnonzero(samples > 0)
+    sort, at = day_off[zone], hour[zone]
+    mean = state["hour_sum"][zone] / samples[zone]
+    kept = np.concatenate([mean[:, None], days[zone, sort, at][:, :-1]], axis=1)
+    days[zone, sort, at] = kept
+    state["of_hour"][zone, sort, at] = median_of_known(kept)
+    state["of_hour_known"][zone, sort, at] = np.isfinite(kept).sum(axis=1)
+    state["hour_sum"][:] = 0.0
+    samples[:] = 0
+
+
+def _lowest_around(state: Arrays, hour: NDArray[np.intp]) -> Floats:
+    zone = np.arange(len(hour))[:, None]
+    hours = (hour[:, None] + np.array([-1, 0, 1])) % 24
+    known = state["of_hour_known"].transpose(0, 2, 1)[zone, hours] > 0
+    usual = np.where(known, state["of_hour"].transpose(0, 2, 1)[zone, hours], np.inf)
+    lowest: Floats = usual.min(axis=(1, 2))
+    return np.where(np.isfinite(lowest), lowest, 0.0)
 
 
 def _hour(view: View, layout: Layout) -> NDArray[np.intp]:
