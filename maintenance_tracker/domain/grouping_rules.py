@@ -64,7 +64,7 @@ RULES: Mapping[str, GroupingRule] = {
         return_h=0,
         spread_h=2,
         explains=("low pressure", "sensor"),
-        explains_for_h=6,
+        explains_for_h=24,
     ),
     "slow_leak": _rule(
         "leak", 5, shared_h=LASTING_H, return_h=24, spread_h=6, explains=("low pressure",), explains_for_h=12

@@ -14,6 +14,7 @@ from maintenance_tracker.domain.grouping_rules import (
 )
 
 SINCE_SLACK_S = 2 * HOUR_S  # by which two rules may differ on when one fault began
+SENSOR_S = 6 * HOUR_S  # a sensor that begins to stray so long after trouble began strays by itself
 AFTERMATH_S = HOUR_S  # so long after trouble ended its effects may begin
 
 
@@ -46,7 +47,11 @@ def accepts(incident: Incident, *, finding: Finding) -> bool:
         return _takes_meters(incident, own, finding, other)
     if incident.scope == "meter":
         return False  # the wider finding takes the incident in, not the other way round
-    return _goes_on(incident, own, finding, other) or _is_simultaneous(incident, own, finding, other)
+    return (
+        _goes_on(incident, own, finding, other)
+        or _is_simultaneous(incident, own, finding, other)
+        or _explains(incident, own, finding, other)
+    )
 
 
 def absorbs(incident: Incident, *, other: Incident) -> bool:
@@ -111,7 +116,8 @@ def _explains(incident: Incident, own: GroupingRule, finding: Finding, other: Gr
         late_s = finding.since_s - known.since_s
         lasts_until_s = incident.lasted_until(known, at_s=finding.at_s) + AFTERMATH_S
         found_in_time = finding.since_s <= lasts_until_s and finding.at_s <= lasts_until_s + rule_of(known.kind).hold_s
-        if here and found_in_time and -SINCE_SLACK_S <= late_s <= own.explains_for_s:
+        longest_s = SENSOR_S if other.cause == "sensor" else own.explains_for_s
+        if here and found_in_time and -SINCE_SLACK_S <= late_s <= longest_s:
             return True
     return False
 
