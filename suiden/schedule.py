@@ -108,6 +108,7 @@ def jobs(office: Office) -> list[Job]:
         _job("kernel.forget-events", "30 */6 * * *", lambda _: forget(office)),
         _job("tracker.settle", "*/30 * * * *", lambda _: settle_incidents(office)),
         _job("ingest.forget-rejected", "35 * * * *", lambda _: forget_rejected(office)),
+        _job("ingest.forget-batches", "15 */6 * * *", lambda _: forget_batches(office)),
         _job("ingest.forget-gaps", "25 4 * * *", lambda _: forget_gaps(office)),
         _job("registry.forget-sessions", "45 3 * * *", lambda _: registry_jobs.forget_ended_sessions(pool, at=now())),
     ]
@@ -232,6 +233,12 @@ def forget_rejected(office: Office) -> None:
             keep=office.retention.rejected_messages,
             keep_bytes=office.retention.rejected_bytes,
         )
+
+
+def forget_batches(office: Office) -> None:
+    """Delete what says when old readings came; the readings stay."""
+    with office.pool.connection() as conn:
+        ingest.forget_batches(conn, received_before=office.clock.now() - timedelta(days=office.retention.batch_days))
 
 
 def forget_gaps(office: Office) -> None:

@@ -93,6 +93,9 @@ class RetentionSettings(BaseSettings):
     rejected_bytes: int = Field(
         default=64 * 2**20, gt=0, le=256 * 2**20, description="bytes of refused messages kept of one utility, at most"
     )
+    batch_days: int = Field(
+        default=30, ge=7, description="days that it is remembered what came together over MQTT; its readings stay"
+    )
     job_days: int = Field(default=400, gt=0, description="days that it is remembered when a timed job ran")
 
 

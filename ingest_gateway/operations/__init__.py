@@ -3,6 +3,7 @@
 from ingest_gateway.bridges import BridgeSetting
 from ingest_gateway.commands import Command, GuardVerdict, QueuedCommand, ReleaseGuard
 from ingest_gateway.domain.decoders import DEFAULT_BRIDGES
+from ingest_gateway.operations.batch_bounds import forget_batches
 from ingest_gateway.operations.checker_settings import (
     ParameterRefused,
     Proposal,
@@ -62,6 +63,7 @@ __all__ = [
     "WouldHaveRaised",
     "cancel_commands",
     "change_parameter",
+    "forget_batches",
     "forget_rejected",
     "import_readings",
     "load_history",

@@ -61,3 +61,16 @@ def readings_of_batch(conn: Connection[TupleRow], *, utility_id: int, stored: St
             "read_to": stored.read_to,
         },
     ).fetchall()
+
+
+def forget(conn: Connection[TupleRow], *, received_before: datetime) -> int:
+    """Delete the batches of MQTT that came before then, and of which no event is left; return how many."""
+    return conn.execute(
+        """
+        DELETE FROM intake_batch AS b
+        WHERE b.source = 'mqtt' AND b.received_at < %(received_before)s
+          AND b.batch_id < (SELECT coalesce(min((payload ->> 'batch_id')::bigint), 9223372036854775807)
+                            FROM event WHERE topic = 'intake.batch_stored')
+        """,
+        {"received_before": received_before},
+    ).rowcount

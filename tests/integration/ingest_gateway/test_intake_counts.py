@@ -12,8 +12,8 @@ from ingest_gateway import operations, queries
 from ingest_gateway.domain.sorting import Refusal
 from ingest_gateway.domain.wire import instant_us
 from ingest_gateway.invariants import INVARIANTS
-from ingest_gateway.store import counts, reject_bounds, rejects
-from kernel import invariants
+from ingest_gateway.store import counts, readings, reject_bounds, rejects
+from kernel import events, invariants
 from kernel.database import Scope, enter_scope
 from registry.operations import add_login
 from tests import gateway_town as town
@@ -208,3 +208,28 @@ def test_of_a_flood_of_refused_messages_some_are_kept_and_all_are_counted(founde
         at=town.START,
     )
     assert broken(founded) == {}
+
+
+def test_old_batches_are_forgotten_once_nothing_follows_them_any_more(founded: Connection[TupleRow]) -> None:
+    for number, source in enumerate(("mqtt", "handheld", "mqtt", "mqtt"), start=1):
+        readings.insert_batch(
+            founded,
+            utility_id=1,
+            batch_id=number,
+            received_at=town.START + (number - 4) * DAY,
+            source=source,
+            meter_ids=[1],
+            read_from=town.START,
+            read_to=town.START,
+            stored=1,
+        )
+    event = {"key": "batch:3", "payload": {"batch_id": 3}, "occurred_at": town.START}
+    events.publish(founded, utility_id=1, topic="intake.batch_stored", **event)
+    founded.execute("SET ROLE suiden_worker")
+    assert operations.forget_batches(founded, received_before=town.START) == 1
+    left = founded.execute("SELECT batch_id FROM intake_batch ORDER BY batch_id").fetchall()
+    assert [batch_id for (batch_id,) in left] == [2, 3, 4]
+    founded.execute("SET ROLE NONE")
+    founded.execute("DELETE FROM event")
+    founded.execute("SET ROLE suiden_worker")
+    assert operations.forget_batches(founded, received_before=town.START) == 1
