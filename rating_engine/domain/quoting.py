@@ -47,11 +47,16 @@ ALIASES = {
 }
 # Given with any tariff, whether its prices depend on them or not.
 ALWAYS_KNOWN = ("class", "size", "size_before", "amperes", "kva", "demand", "demand_before", "households", "persons")
+DAYS_OF_A_MONTH = Fraction(365, 12)
 DAYS_OFF_A_MONTH = 5  # meters are read some days early or late: such a bill still is of a whole cycle
 
 
 class UnitsDiffer(ValueError):
     """A quantity cannot be told in the tariff's unit."""
+
+
+class UsageBelowZero(ValueError):
+    """The use asked for is below zero."""
 
 
 class PeriodUnusable(ValueError):
@@ -91,9 +96,11 @@ def quote(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, U
 def use_of(tariff: Tariff, *, question: Question, today: date) -> Use:
     """Put a question in the form that rating needs; without any day, the months end with today's."""
     _check_names(tariff, question.facts)
-    months = question.months or tariff.cycle.months
+    months = question.months or _months_between(question, cycle_months=tariff.cycle.months)
     labels = _labels(question, months=months, today=today)
     days, cycle_days = _days(question, labels=labels, months=months)
+    if question.usage < 0 or any(amount < 0 for amount in question.usage_by_period.values()):
+        raise UsageBelowZero("use is not below zero; what was sent out is given as export")
     usage = question.usage + sum(question.usage_by_period.values(), Fraction(0))
     by_period = {f"use.{name}": amount for name, amount in question.usage_by_period.items()}
     return Use(
@@ -177,6 +184,16 @@ def _labels(question: Question, *, months: int, today: date) -> tuple[str, ...]:
     return tuple(f"{_months_on(last, -back):%Y-%m}" for back in range(months - 1, -1, -1))
 
 
+def _months_between(question: Question, *, cycle_months: int) -> int:
+    """Tell how many months two days span; the tariff's cycle, unless they are clearly more."""
+    if question.first is None or question.end is None:
+        return cycle_months
+    days = (question.end - question.first).days
+    if days <= DAYS_OF_A_MONTH * cycle_months + DAYS_OFF_A_MONTH:
+        return cycle_months
+    return max(cycle_months, round(days / DAYS_OF_A_MONTH))
+
+
 def _days(question: Question, *, labels: tuple[str, ...], months: int) -> tuple[int, int]:
     """Tell the days of the bill, and those of a whole cycle."""
     cycle_days = days_of(labels)
@@ -216,4 +233,4 @@ def _only_services(tariff: Tariff, services: Sequence[str]) -> Tariff:
     return tariff.model_copy(update={"services": kept})
 
 
-__all__ = ["FactMissing", "PeriodUnusable", "Question", "UnitsDiffer", "in_unit", "quote", "use_of"]
+__all__ = ["FactMissing", "PeriodUnusable", "Question", "UnitsDiffer", "UsageBelowZero", "in_unit", "quote", "use_of"]
