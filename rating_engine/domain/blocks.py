@@ -110,10 +110,12 @@ def charge(charge_: Blocks, *, known: Known) -> Iterator[parts.Part]:
         yield from _whole(charge_, spans=spans, quantity=quantity, included=included, known=known)
         return
     low, high = max(before, included), before + quantity
-    for span in spans:
-        if span.above > high:
+    for index, span in enumerate(spans):
+        if index and span.above > high:
             break
         yield from _graduated(charge_, span=span, low=low, high=high, known=known)
+        if (index == 0 or high > span.above) and before <= span.above:
+            yield from _block_fee(charge_, span=span, known=known)
 
 
 def rows_of(table: BlockTable, *, known: Known, item: str) -> tuple[Block, ...]:
@@ -175,14 +177,11 @@ def _width(charge_: Blocks, *, known: Known) -> Fraction:
 
 
 def _graduated(charge_: Blocks, *, span: Span, low: Fraction, high: Fraction, known: Known) -> Iterator[parts.Part]:
-    used = (high if span.upto is None or high < span.upto else span.upto) - span.above
+    used = max(ZERO, (high if span.upto is None or high < span.upto else span.upto) - span.above)
     if low > span.above:
         used -= min(used, low - span.above)
     if used:
         yield _part(charge_, span=span, quantity=used, known=known)
-    reached = high > span.above or span.above == 0
-    if reached and low <= span.above:
-        yield from _block_fee(charge_, span=span, known=known)
 
 
 def _whole(
