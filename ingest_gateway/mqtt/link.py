@@ -170,15 +170,20 @@ class Link:
         return self._turn_plainly()
 
     def _turn_plainly(self) -> MQTTErrorCode:
-        """Read one message with paho as it comes; gather what comes at once, and acknowledge what others asked for.
+        """Read with paho as it comes what there is, and acknowledge what others asked for.
 
-        paho wakes its loop for each acknowledgement: from another thread the two would take turns at every message.
+        paho looks for its socket, its own wake-up and its keep-alive at each message, and is woken for each
+        acknowledgement: from another thread the two would take turns at every message. So messages are acknowledged
+        here, and read one after the other as long as they come.
         """
         while self._to_acknowledge:
             self._client.ack(self._to_acknowledge.popleft(), 1)
-        gathered = len(self._gathered.message_ids)
-        answer = self._client.loop(timeout=0.0 if gathered else PLAIN_LOOP_S)
-        if gathered and (len(self._gathered.message_ids) == gathered or gathered >= GATHERED):
+        answer = self._client.loop(timeout=PLAIN_LOOP_S)
+        message_ids, before = self._gathered.message_ids, 0
+        while answer == MQTTErrorCode.MQTT_ERR_SUCCESS and before < len(message_ids) < GATHERED:
+            before = len(message_ids)
+            answer = self._client.loop_read()
+        if message_ids:
             self._hand_on_gathered()
         return answer
 
