@@ -119,6 +119,13 @@ def learn_anew(
     return running
 
 
+def save_state(conn: Connection[TupleRow], *, utility_id: int, checker: Checker, position: int, at: datetime) -> int:
+    """Keep what a checker knows after the event at `position`; return how many bytes that is."""
+    parts = checker.saved()
+    checker_state.save(conn, utility_id=utility_id, parts=parts, position=position, at=at)
+    return sum(map(len, parts.values()))
+
+
 def patience_at(rate: float, standard: Patience = STANDARD) -> Patience:
     """Tell how long a slot is waited for where utility time runs `rate` times as fast as the wall's."""
     extra_s = int(max(rate - 1.0, 0.0) * PATIENCE_OF_FAST_CLOCK_S)
@@ -222,8 +229,7 @@ def _feed(conn: Connection[TupleRow], *, utility_id: int, running: Running, fed:
 
 
 def _save(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
-    parts = running.checker.saved()
-    checker_state.save(conn, utility_id=utility_id, parts=parts, position=running.position, at=at)
+    save_state(conn, utility_id=utility_id, checker=running.checker, position=running.position, at=at)
     running.saved_s = time.monotonic()
 
 

@@ -14,7 +14,7 @@ from ingest_gateway.domain.checking.arrivals import Arrivals
 from ingest_gateway.domain.checking.checker import Checker
 from ingest_gateway.domain.checking.meters import Meters
 from ingest_gateway.domain.detectors.catalog import CATALOG, detectors_for
-from ingest_gateway.store import checker_state
+from ingest_gateway.operations.checker import save_state
 from kernel.database import Scope, enter_scope
 from suiden.bench.databases import own_database
 
@@ -115,9 +115,7 @@ def _save(conn: psycopg.Connection[Any], checker: Checker) -> int:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     with conn.transaction():
         enter_scope(conn, scope=Scope(utility_id=UTILITY, actor="bench", now=now))
-        parts = checker.saved()
-        checker_state.save(conn, utility_id=UTILITY, parts=parts, position=1, at=now)
-    return sum(map(len, parts.values()))
+        return save_state(conn, utility_id=UTILITY, checker=checker, position=1, at=now)
 
 
 def _fleet(count: int) -> Meters:
