@@ -102,13 +102,12 @@ def line(visit: Visit, found: Anomaly) -> str:
             rate=evidence.number(visit.formats, rate),
             litres=visit.formats.number(int(rate * hours)),
         )
-    limit, usual = evidence.main(told, role="limit"), evidence.main(told, role="usual")
-    unit = limit.unit if limit else usual.unit if usual else ""
-    seen = evidence.main(told, role="seen", unit=unit)
+    pair, limit = evidence.seen_and_usual(told), evidence.main(told, role="limit")
+    seen = pair[0] if pair else None if limit is None else evidence.main(told, role="seen", unit=limit.unit)
     parts = [evidence.text(visit, seen)] if seen else []
-    if usual is not None and usual.unit == unit:
-        parts.append(_("usually %(usual)s", usual=evidence.text(visit, usual)))
-    if limit is not None and seen is not None:
+    if pair is not None:
+        parts.append(_("usually %(usual)s", usual=evidence.text(visit, pair[1])))
+    if limit is not None and seen is not None and limit.unit == seen.unit:
         parts.append(_("limit %(limit)s", limit=evidence.text(visit, limit)))
     return ", ".join(parts)
 

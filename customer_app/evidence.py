@@ -1,7 +1,7 @@
 """The evidence of findings: what its names mean, in which unit its amounts are, and what they are for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from customer_app.formats import Formats
@@ -154,6 +154,18 @@ def main(told: Mapping[str, Any], *, role: str, unit: str = "") -> Amount | None
 def rate_lph(told: Mapping[str, Any]) -> float | None:
     """Tell how many litres an hour flow away, where that is known."""
     return next((found for name in RATES if (found := amount(told, name)) is not None), None)
+
+
+def seen_and_usual(told: Mapping[str, Any]) -> tuple[Amount, Amount] | None:
+    """Give what was seen beside what is usual, in one unit; None where the evidence holds no such pair."""
+    usual = main(told, role="usual")
+    if usual is None:
+        return None
+    seen = main(told, role="seen", unit=usual.unit)
+    fall = amount(told, "fall_kpa")
+    if seen is None and usual.unit == "kPa" and fall is not None:
+        seen = replace(usual, amount=max(0.0, usual.amount - fall), role="seen")
+    return None if seen is None else (seen, usual)
 
 
 def words(reader: Reader, name: str, found: Any) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from markupsafe import Markup
 
 from customer_app import evidence
-from customer_app.charts import Level, Line, Moment, line_chart
+from customer_app.charts import Level, Line, Moment, ScaleText, line_chart
 from customer_app.visit import Visit
 from ingest_gateway import queries as ingest_queries
 from ingest_gateway.queries import Anomaly, HourUse, StoredReading
@@ -24,6 +24,7 @@ MOST_HOURS = 24 * 9
 PLACES = 240
 AXIS_LABELS = 5
 TABLE_ROWS = 60
+ROUND_FROM = 20
 BASE = {"m3": 1000.0, "kWh": 1000.0}
 
 # What is seen within minutes is shown reading by reading; all other kinds by the hour.
@@ -102,12 +103,13 @@ def chart(visit: Visit, found: Anomaly) -> EvidenceChart | None:
         title=_(NAMES[unit]),
         description=_("The readings around the finding; the lines across are what is usual and the limit."),
         lines=[Line(meter.serial, amounts) for meter, amounts in zip(meters, series.lines, strict=True)],
-        axis=[visit.formats.datetime(at) for at in series.at[::every]],
+        axis=[visit.formats.time(at) if fast else _day(visit, at) for at in series.at[::every]],
         unit="" if unit == "readings" else unit,
         levels=levels,
         moments=moments,
         from_zero=unit in ("L/h", "Wh/h", "readings"),
         height=240,
+        scale_text=_Rounded(),
     )
     return EvidenceChart(
         title=_(NAMES[unit]),
@@ -117,6 +119,18 @@ def chart(visit: Visit, found: Anomaly) -> EvidenceChart | None:
         rows=_rows(visit, series),
         unit="" if unit == "readings" else unit,
     )
+
+
+class _Rounded(ScaleText):
+    """Writes the ends of the axis in few digits: they are where the lines happen to be, not a measure."""
+
+    def write(self, amount: float) -> str:
+        return f"{amount:,.0f}" if abs(amount) >= ROUND_FROM else f"{amount:.1f}".removesuffix(".0")
+
+
+def _day(visit: Visit, at: datetime) -> str:
+    day = visit.formats.local(at).date()
+    return f"{day.month}/{day.day}"
 
 
 def _unit(found: Anomaly) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -200,13 +200,9 @@ def _known(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | N
         known["rate"] = formats.number(rate, decimals=0 if abs(rate) >= 3 else 1)
     if cost_minor is not None and cost_minor > 0:
         known["cost"] = formats.money(_rounded(cost_minor))
-    usual = evidence.main(told, role="usual")
-    seen = None if usual is None else evidence.main(told, role="seen", unit=usual.unit)
-    fall = evidence.amount(told, "fall_kpa")
-    if usual is not None and seen is None and usual.unit == "kPa" and fall is not None:
-        seen = replace(usual, amount=max(0.0, usual.amount - fall))
-    if usual is not None and seen is not None:
-        known |= {"usual": evidence.text(reader, usual), "seen": evidence.text(reader, seen)}
+    pair = evidence.seen_and_usual(told)
+    if pair is not None:
+        known |= {"seen": evidence.text(reader, pair[0]), "usual": evidence.text(reader, pair[1])}
     battery = evidence.amount(told, "battery_pct")
     if battery is not None:
         known["battery"] = f"{formats.number(battery)} %"

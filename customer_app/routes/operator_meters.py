@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from customer_app import anomaly_texts, meter_pages, telemetry
+from customer_app import anomaly_texts, checker_sight, meter_pages, telemetry
 from customer_app.anomaly_texts import AnomalyText
+from customer_app.checker_sight import Sight
 from customer_app.dependencies import allowed
 from customer_app.meter_pages import CommandLine, Landing, MeterHead, Order
 from customer_app.rendering import Page
@@ -68,6 +69,7 @@ class MeterPage(Page):
     commands: tuple[CommandLine, ...]
     orders: tuple[Order, ...]
     anomalies: tuple[AnomalyText, ...]
+    sight: Sight
 
     def topics(self) -> tuple[str, ...]:
         return (f"meter:{self.meter.meter_id}", "commands")
@@ -132,15 +134,16 @@ def show(
 ) -> Response:
     """Show one meter: what it said last, whether its data has landed, its orders and anomalies."""
     head = meter_pages.head(visit, meter_id=meter_id)
-    found = ingest_queries.anomalies_of_points(
-        visit.conn, utility_id=visit.utility_id, point_ids=head.point_ids, since=visit.now - ANOMALIES_BACK
+    found = ingest_queries.anomalies_of_meter(
+        visit.conn, utility_id=visit.utility_id, meter_id=meter_id, since=visit.now - ANOMALIES_BACK
     )
     page = MeterPage(
         meter=head,
         landing=meter_pages.landing(visit, meter_id=meter_id),
         commands=meter_pages.commands(visit, meter_id=meter_id),
         orders=meter_pages.orders(visit, head) if visit.may("command.send") else (),
-        anomalies=anomaly_texts.described(visit, [one for one in found if one.meter_id == meter_id]),
+        anomalies=anomaly_texts.described(visit, found),
+        sight=checker_sight.sight(visit, head),
     )
     return visit.show(page)
 

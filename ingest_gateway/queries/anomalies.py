@@ -15,6 +15,7 @@ __all__ = [
     "AnomalyUnknown",
     "anomalies",
     "anomalies_found_at",
+    "anomalies_of_meter",
     "anomalies_of_points",
     "anomaly",
     "open_anomalies",
@@ -46,3 +47,8 @@ def anomalies_of_points(
 def anomalies_found_at(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> list[Anomaly]:
     """List the anomalies that could be known at that very instant, in the order in which they were written."""
     return anomalies_together.found_at(conn, utility_id=utility_id, at=at)
+
+
+def anomalies_of_meter(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, since: datetime) -> list[Anomaly]:
+    """List what a meter has or shows, its zone's and its concentrator's too, open or ended after `since`."""
+    return store.of_meter(conn, utility_id=utility_id, meter_id=meter_id, since=since)

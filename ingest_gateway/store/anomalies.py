@@ -176,6 +176,22 @@ def of_points(
         ).fetchall()
 
 
+def of_meter(conn: Connection[TupleRow], *, utility_id: int, meter_id: int, since: datetime) -> list[Anomaly]:
+    """List the anomalies that a meter has or shows and that are open or ended after `since`, newest first."""
+    with conn.cursor(row_factory=class_row(Anomaly)) as cursor:
+        return cursor.execute(
+            """
+            SELECT anomaly_id, scope, place_id, meter_id, point_id, zone_id, meter_ids, service, kind, outlet, score,
+                   detector, setting_id, started_at, found_at, ended_at, evidence
+            FROM anomaly
+            WHERE utility_id = %(utility_id)s AND (meter_id = %(meter_id)s OR %(meter_id)s = ANY (meter_ids))
+                AND (ended_at IS NULL OR ended_at > %(since)s)
+            ORDER BY found_at DESC, anomaly_id DESC
+            """,
+            {"utility_id": utility_id, "meter_id": meter_id, "since": since},
+        ).fetchall()
+
+
 def by_ids(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids: Collection[int]) -> list[Anomaly]:
     """List the anomalies of these ids, oldest first."""
     with conn.cursor(row_factory=class_row(Anomaly)) as cursor:

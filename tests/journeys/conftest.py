@@ -75,7 +75,9 @@ class People:
         page.click("form.fields button")
         page.wait_for_url(lambda address: urlsplit(address).path != "/login")
         if page.get_attribute("html", "lang") != language:
-            page.click(f'button[name="locale"][value="{language}"]')
+            choice = page.locator(f'button[name="locale"][value="{language}"]')
+            page.locator("details.menu").filter(has=choice).locator("summary").click()
+            choice.click()
         expect(page.locator("html")).to_have_attribute("lang", language)
         return Person(page, language, translator(language))
 
