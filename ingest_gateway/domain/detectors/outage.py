@@ -31,7 +31,7 @@ SPOKE_SLOTS = 4  # within so many slots a meter spoke: it is expected now
 GASP_SLOTS = 2
 GASP_WEIGHT = 3
 DARK_SHARE = 0.1  # at most so many of the zone's meters may still speak
-HEARD_SHARE = 0.5  # of a concentrator's other meters, and it is heard
+HEARD_SHARE = 0.3  # of a concentrator's other meters, and it is heard; most of them may be without supply as well
 BACK_SHARE = 1 / 3
 LONG_AGO = 30_000
 
@@ -69,7 +69,7 @@ class Outage:
             learn(view, state)
             return []
         zones = view.cohort.zones
-        dead = gasped(view)
+        dead = _dead(view, state)
         powered = view.seen & ~dead
         silent = ~powered & (state["powered"] <= SPOKE_SLOTS)
         _move(state, powered=powered, dead=dead)
@@ -189,6 +189,14 @@ class Outage:
             )
             for row in np.flatnonzero(begins | ends)
         ]
+
+
+def _dead(view: View, state: Arrays) -> Mask:
+    """Tell which meters say now that they have no supply; not those that say so again while their register moves."""
+    dead = gasped(view)
+    if not dead.any():
+        return dead
+    return dead & ~((state["gasp"] == 0) & (view.use > 0))
 
 
 def _move(state: Arrays, *, powered: Mask, dead: Mask) -> None:

@@ -78,6 +78,18 @@ def test_a_gasp_with_a_reading_after_it_was_a_flicker() -> None:
     assert found_in(table, Outage()) == []
 
 
+def test_a_voltmeter_that_tells_nothing_while_its_register_moves_is_no_outage() -> None:
+    table = supply()
+    table.v1[OUT:, 2] = 0
+    assert found_in(table, Outage()) == []
+
+
+def test_a_feeder_of_three_zones_out_of_four_is_found_by_the_fourth() -> None:
+    table = supply(zones=np.repeat([1, 2, 3, 4], 3), ways=1)
+    found = found_in(dark(table, slice(0, 9)), Outage())
+    assert sorted(begun(found)) == [("outage", "zone", zone) for zone in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("still_speaking", [0, 2])
 def test_a_zone_is_dark_only_when_hardly_any_of_its_meters_speaks(still_speaking: int) -> None:
     found = found_in(dark(supply(), slice(still_speaking, 6)), Outage())
