@@ -21,7 +21,7 @@ from maintenance_tracker.domain.findings import (
     Suppressed,
     Watched,
 )
-from maintenance_tracker.domain.grouping_rules import FLOOD_TICKETS, FLOOD_WINDOW_S, rule_of
+from maintenance_tracker.domain.grouping_rules import FLOOD_LASTS_S, FLOOD_TICKETS, FLOOD_WINDOW_S, rule_of
 from maintenance_tracker.domain.joining import Sizes, absorbs, host_of, joined, merged
 from maintenance_tracker.domain.kinds import POLICIES, REPORTED, RETURN_WINDOW
 from maintenance_tracker.domain.suppression import KnownReason, Waiting, reason_for
@@ -190,8 +190,12 @@ class Grouping:
         return incident
 
     def _pour(self, flood: Sequence[Finding], *, begun: list[int], at_s: int) -> list[Change]:
-        """Lay findings into the flood that is under way, or into a new one; it is named by what most of them are."""
-        host = next((i for i in self.live.values() if i.scope == "flood" and i.service == flood[0].service), None)
+        """Lay findings into the flood that is under way, of whatever service, or into a new one.
+
+        It is named by what most of them are.
+        """
+        floods = (one for one in self.live.values() if one.scope == "flood" and one.opened_s > at_s - FLOOD_LASTS_S)
+        host = next(floods, None)
         if host is None:
             kinds = [finding.kind for finding in flood]
             first = max(flood, key=lambda f: (kinds.count(f.kind), -flood.index(f)))

@@ -11,6 +11,7 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
 FLOOD_WINDOW_S = 600
+FLOOD_LASTS_S = HOUR_S  # so long after it began a flood takes in what is too much; it outlasts the window
 FLOOD_TICKETS = 5  # most tickets that open in the window, the flood's own among them
 ZONE_WIDE_FROM = 3  # meters' findings that make a fault one of the whole zone, whose customers are all told
 STORM_SHARE = 3  # one in so many of a concentrator's meters silent: the concentrator; of all meters: a storm
