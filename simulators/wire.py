@@ -11,7 +11,8 @@ WINDOW = 20  # sent and not acknowledged at one time
 RESEND_AFTER_S = 20.0  # wall time; doubled each time up to the longest
 RESEND_LONGEST_S = 300.0
 MISSING_AFTER_S = 2.0  # what is called missing may still be under way
-MOST_KEPT = 1_000
+MOST_KEPT = 1_000  # messages of one sender: forty days of one an hour, as real meters keep
+MOST_KEPT_BYTES = 16 * 2**20  # and no more memory than a concentrator has
 
 
 class MessageUnusable(ValueError):
@@ -52,6 +53,10 @@ class Outbox:
     kept: dict[int, bytes] = field(default_factory=dict)
     dropped: int = 0
     _sent: dict[int, _Sent] = field(default_factory=dict)
+    _kept_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self._kept_bytes = sum(map(len, self.kept.values()))
 
     def put(self, *, readings: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]] = ()) -> int:
         """Number a message and keep it; a full outbox drops its oldest, as a real one does."""
@@ -62,11 +67,10 @@ class Outbox:
         if self.dropped:
             body["oldest"] = next(iter(self.kept), seq)
         self.kept[seq] = msgspec.json.encode(body)
+        self._kept_bytes += len(self.kept[seq])
         self.next_seq += 1
-        if len(self.kept) > MOST_KEPT:
-            oldest = next(iter(self.kept))
-            del self.kept[oldest]
-            self._sent.pop(oldest, None)
+        while len(self.kept) > MOST_KEPT or (self._kept_bytes > MOST_KEPT_BYTES and len(self.kept) > 1):
+            self._forget(next(iter(self.kept)))
             self.dropped += 1
         return seq
 
@@ -75,17 +79,21 @@ class Outbox:
         self.dropped += len(self.kept)
         self.kept.clear()
         self._sent.clear()
+        self._kept_bytes = 0
 
     def acknowledge(self, ack: Ack, *, now_s: float) -> None:
         """Forget what is durable; what is missing is due again, unless it was sent a moment ago."""
         missing = set(ack.missing)
         for seq in [seq for seq in self.kept if seq <= ack.through and seq not in missing]:
-            del self.kept[seq]
-            self._sent.pop(seq, None)
+            self._forget(seq)
         for seq in missing:
             sent = self._sent.get(seq)
             if sent is not None and now_s - sent.at_s > MISSING_AFTER_S:
                 del self._sent[seq]
+
+    def _forget(self, seq: int) -> None:
+        self._kept_bytes -= len(self.kept.pop(seq))
+        self._sent.pop(seq, None)
 
     def due(self, *, now_s: float) -> list[tuple[int, bytes]]:
         """Give what is to be sent now, oldest first, and mark it as sent; at most a window is under way."""

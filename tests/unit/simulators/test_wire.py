@@ -92,3 +92,19 @@ def test_a_command_is_read_as_the_protocol_says() -> None:
     assert (order.order_id, order.meter, order.command, order.expires_at.year) == (5, "W-0001", "valve.close", 2026)
     with pytest.raises(MessageUnusable):
         read_order(payload.replace(b"00Z", b"00"))
+
+
+def test_an_outbox_holds_no_more_bytes_than_a_device_has_and_says_what_it_overwrote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simulators.wire.MOST_KEPT_BYTES", 2_000)
+    outbox = Outbox(boot="a")
+    for number in range(50):
+        outbox.put(readings=[{"at": number, "register": number}] * 5)
+        assert sum(map(len, outbox.kept.values())) <= 2_000
+    assert 1 < len(outbox.kept) < 50
+    assert outbox.dropped == 50 - len(outbox.kept)
+    assert json.loads(outbox.kept[50])["oldest"] == 50 - len(outbox.kept)
+    outbox.acknowledge(Ack(50, ()), now_s=0.0)
+    outbox.put(readings=[{"at": 51, "register": 1}] * 1_000)  # what is larger by itself is said all the same
+    assert list(outbox.kept) == [51]
