@@ -4,7 +4,7 @@ Rule, at each early tick: a meter has lost its pressure when it shows less than 
 the middle of its zone, in two samples in a row (of meters that report less often than every half hour: one). A gauge
 that speaks without a pressure counts as one that shows nothing. Two such meters of one network open it (of the seldom
 ones three, or two that lasted); one alone goes to the watch list after an hour. What was found lists the meters.
-It ends when none of them has lost its pressure for an hour.
+It ends when no two of them have lost their pressure for an hour.
 Units: kPa, samples. Source: isolation of pipe segments between valves.
 """
 
@@ -122,7 +122,8 @@ class PartClosure:
         findings: list[Finding] = []
         for row in np.flatnonzero(state["told"]):
             part = state["part"] == view.cohort.meters.meter_id[row]
-            lasts = bool((state["lost"][part] > 0).any())
+            least = 2 if state["told"][row] == TICKET else 1  # one that stays may have a fault of its own
+            lasts = np.count_nonzero(state["lost"][part] > 0) >= least
             state["calm_s"][row] = 0 if lasts else state["calm_s"][row] + view.cohort.interval_s
             if state["calm_s"][row] >= CALM_S:
                 findings.append(self._tell(view, state, int(row), rows=np.flatnonzero(part)[:0], opened=False))

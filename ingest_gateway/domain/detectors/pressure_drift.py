@@ -1,9 +1,10 @@
 """A pressure sensor that drifts: it moves away from the other sensors of its zone for days, and it alone.
 
-Rule, at each whole hour: what a meter shows less its usual is compared with the median of its zone (of its network
-where fewer than three of the zone are heard). The mean of the last 24 hours is looked at every 6: three times in a row
-more than 5 deviations of its own past days, and more than 3 % of the usual, is a drift, unless two others of the zone
-move the same way. Hours in which the whole zone is far from its usual are left out.
+Rule, at each whole hour: what a meter shows less its usual is compared with the same of the four gauges of its zone
+that go with it best (with the median of the zone, or of the network, where they are not heard). The mean of the last
+24 hours is looked at every 6: three times in a row more than 5 deviations of its own past days, and more than 3 % of
+the usual, is a drift, unless two others of the zone move the same way. Hours in which the whole zone is far from its
+usual are left out. What went apart within hours is no drift and goes to the watch list.
 It ends below 40 % of the limit.
 Units: kPa. Source: comparison with neighbours, as in quality control of rain and river gauges.
 """
@@ -13,25 +14,34 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest_gateway.domain.checking.detector import Number
 from ingest_gateway.domain.checking.findings import Finding, Kind
-from ingest_gateway.domain.checking.meters import WATER
+from ingest_gateway.domain.checking.meters import NOWHERE, WATER
 from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
+from ingest_gateway.domain.detectors.order import median_of_known
 from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.zone_layout import layout_of
 
 HOUR_S = 3_600
 BLOCK_S = 6 * HOUR_S
 BLOCKS = 4
+CANDIDATES = 24
+PEERS = 4
+LEAST_PEERS = 2
+NOBODY = -1
+FIRST_APART_KPA = 10.0
+MOST_APART_KPA = 60.0
+APART_HOURS = 100
 LEAST_BLOCKS = 3
 LEAST_SAMPLES = 2  # of a block
 LEAST_NEIGHBOURS = 3
 UNSETTLED_SHARE = 0.12  # of the usual: so far away the zone itself is in trouble
 USUAL_HOURS = 60 * 24
-FIRST_HOURS = 24
+FIRST_HOURS = 72
 GAUGE_CLIP = 0.15
 WARM_BLOCKS = 28
 REFERENCE_BLOCKS = 160
@@ -40,6 +50,7 @@ FIRST_SPREAD_KPA = 3.0
 SPREAD_BLOCKS = 60
 DEVIATION = 1.25
 TURNS = 3
+JUMP = 1.0  # of the limit, within a block: no drift begins so
 MOST_TIMES = 1.4
 SAME_WAY = 0.6  # of its limit, by which another one moves too
 MOST_ALIKE = 1
@@ -65,6 +76,9 @@ class PressureDrift:
         return [
             Field("usual_kpa", "f4", fill=np.nan),
             Field("hours", "f4"),
+            # How far the zone's first gauges go apart from it, and the places of the best among them.
+            Field("peers_apart_kpa", "f4", shape=(CANDIDATES,), fill=FIRST_APART_KPA),
+            Field("peers", "i2", shape=(PEERS,), fill=NOBODY),
             Field("sum_kpa", "f4"),
             Field("samples", "f4"),
             Field("blocks", "f4", shape=(BLOCKS,), fill=np.nan),  # newest first
@@ -72,6 +86,7 @@ class PressureDrift:
             Field("spread_kpa", "f4", fill=FIRST_SPREAD_KPA),
             Field("known_blocks", "f4"),
             Field("turns", "i4"),
+            Field("jumped", "?"),
             Field("open", "?"),
         ]
 
@@ -83,16 +98,20 @@ class PressureDrift:
         with np.errstate(invalid="ignore"):
             settled = ~(np.abs(middle) > UNSETTLED_SHARE * usual) & ~view.quiet
             near = np.abs(above) < 0.5 * usual  # a closed valve is another matter
-        apart = above - middle
-        known = settled & near & np.isfinite(apart)
+        learning = state["hours"] < FIRST_HOURS
+        apart = above - _of_peers(view, state, above, otherwise=middle)
+        known = settled & near & np.isfinite(apart) & ~learning
         # An hour counts for little more than the limit: half a day in which it is apart for another reason is no drift.
         most = MOST_TIMES * self._limit(state)
         apart = state["reference_kpa"] + np.clip(apart - state["reference_kpa"], -most, most)
         np.add(state["sum_kpa"], np.where(known, apart, 0.0), out=state["sum_kpa"], casting="same_kind")
         state["samples"] += known
-        _learn_usual(state, shown, where=settled & np.isfinite(shown) & (near | np.isnan(usual)) & ~state["open"])
+        _learn_usual(
+            state, shown, where=np.isfinite(shown) & ~view.quiet & ((settled & near & ~state["open"]) | learning)
+        )
         if view.slot_s % BLOCK_S >= max(HOUR_S, view.cohort.interval_s):
             return []
+        _choose_peers(view, state)
         return self._judge(view, state, _day_mean(view, state))
 
     def _limit(self, state: Arrays) -> Floats:
@@ -106,6 +125,7 @@ class PressureDrift:
         limit = self._limit(state)
         beyond = known & (np.abs(away) > limit) & (state["known_blocks"] >= WARM_BLOCKS)
         is_open, turns = state["open"], state["turns"]
+        _note_jumps(state, away, limit=limit)
         alone = _is_alone(view, away, moves=known & ~is_open & (np.abs(away) > SAME_WAY * limit))
         turns[beyond & alone] += 1
         turns[known & ~(beyond & alone)] = 0
@@ -124,6 +144,7 @@ class PressureDrift:
                 since_s=view.slot_s - (TURNS * BLOCK_S + 24 * HOUR_S if begins[row] else 0),
                 rows=np.array([row]),
                 score=float(abs(away[row]) / limit[row]),
+                outlet="watch" if state["jumped"][row] else "ticket",
                 evidence={
                     "away_kpa": round(float(away[row]), 1),
                     "limit_kpa": round(float(limit[row]), 1),
@@ -146,6 +167,43 @@ def _middle(view: View, above: Floats) -> Floats:
     return of_zone
 
 
+def _of_peers(view: View, state: Arrays, above: Floats, *, otherwise: Floats) -> Floats:
+    """Give the middle of each gauge's peers, and let be known how far the candidates go apart from it."""
+    gauges, candidates = _candidates(view)
+    beside = np.append(above, np.nan)[candidates].astype(np.float32)
+    own = above[gauges].astype(np.float32)[:, None]
+    apart = np.minimum(np.abs(own - beside), MOST_APART_KPA)
+    known = np.isfinite(apart)
+    learnt = state["peers_apart_kpa"]
+    places = candidates.shape[1]
+    kept = learnt[gauges, :places]
+    learnt[gauges, :places] = kept + np.where(known, (apart - kept) / APART_HOURS, 0.0)
+    peers = state["peers"][gauges]
+    shown = np.take_along_axis(beside, np.clip(peers, 0, places - 1).astype(np.intp), axis=1)
+    shown[peers == NOBODY] = np.nan
+    middle = otherwise.copy()
+    enough = np.isfinite(shown).sum(axis=1) >= LEAST_PEERS
+    middle[gauges[enough]] = median_of_known(shown[enough])
+    return middle
+
+
+def _choose_peers(view: View, state: Arrays) -> None:
+    gauges, candidates = _candidates(view)
+    places = candidates.shape[1]
+    apart = state["peers_apart_kpa"][gauges, :places].copy()
+    apart[(candidates == gauges[:, None]) | (candidates == len(view.cohort.meters))] = np.inf
+    best = np.argsort(apart, axis=1, kind="stable")[:, :PEERS]
+    chosen = np.where(np.isfinite(np.take_along_axis(apart, best, axis=1)), best, NOBODY)
+    state["peers"][gauges, : chosen.shape[1]] = chosen
+
+
+def _candidates(view: View) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give the gauges that are in a zone, and for each the first ones of its zone."""
+    zones, meters = view.cohort.zones, view.cohort.meters
+    gauges = np.flatnonzero(meters.has_pressure & (zones.of != NOWHERE))
+    return gauges, layout_of(view.cohort).gauges[zones.of[gauges], :CANDIDATES]
+
+
 def _learn_usual(state: Arrays, shown: Floats, *, where: Mask) -> None:
     usual, hours = state["usual_kpa"], state["hours"]
     first = where & np.isnan(usual)
@@ -166,6 +224,15 @@ def _day_mean(view: View, state: Arrays) -> Floats:
     samples[:] = 0.0
     known = np.isfinite(blocks).sum(axis=1)
     return np.where(known >= LEAST_BLOCKS, np.nansum(blocks, axis=1) / np.maximum(known, 1), np.nan)
+
+
+def _note_jumps(state: Arrays, away: Floats, *, limit: Floats) -> None:
+    """Note which meters went apart at once, until they are back: exchanged or mixed up, or the network changed."""
+    now, before = (np.abs(state["blocks"][:, place] - state["reference_kpa"]) for place in (0, 1))
+    jumped = state["jumped"]
+    with np.errstate(invalid="ignore"):
+        jumped &= ~((np.abs(away) < ENDED * limit) & (now < ENDED * limit))
+        jumped |= (now - before > JUMP * limit) & (before < 0.5 * limit)
 
 
 def _is_alone(view: View, away: Floats, *, moves: Mask) -> Mask:

@@ -33,7 +33,7 @@ TAIL_S = 2 * HOUR_S  # after planned work, until the network is as usual
 LEAST_BURST_SCORE = 6.0
 BURST_BESIDE = 2.0  # deviations that the slot itself must show
 BURST_AT_ONCE = 4.0  # deviations of one slot's inflow that make fallen pressure a burst
-BURST_BIG = (2.5, 0.15)  # or so many of them and so much of the mean inflow
+BURST_BIG = (3.0, 0.15)  # or so many of them and so much of the mean inflow
 SUDDEN_SHARE = 0.4  # of the excess there hours ago: more, and it did not begin at once
 CLOSED_SHARE = 0.45  # of the usual pressure gone
 STANDING_S = 12 * HOUR_S
@@ -77,7 +77,7 @@ class WaterNetwork:
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EARLY,)
 
     burst_spreads: Number = parameter(
-        5.0, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
+        5.5, unit="", low=1, high=20, about="spreads of usual days' peaks beyond which inflow is a burst", by_zone=True
     )
     burst_share: Number = parameter(
         0.05, unit="of the mean inflow", low=0.01, high=1, about="least excess of a burst", by_zone=True
@@ -146,7 +146,7 @@ class WaterNetwork:
         state, pressure, limits = slot.state, slot.pressure, slot.limits
         leaking = slot.layout.in_network(state["burst_open"]) | state["leak_open"]
         low = (pressure.step > limits["step"]) | (pressure.apart > limits["apart"])
-        low |= (pressure.fall > limits["low"]) & ~leaking
+        low |= (pressure.low > limits["low"]) & ~leaking
         begins = low & ~slot.quiet & ~state["fall_open"]
         findings: list[Finding] = []
         for network in np.unique(slot.layout.network[begins]):

@@ -40,9 +40,9 @@ BURST_CLIP = (-3.0, 12.0)  # deviations: one wild slot is not enough
 LEAK_CLIP = (-4.0, 4.0)
 LEFT_OUT_DAYS = 5  # a leak grows for days and must not widen its own limit
 PRIOR_DAYS = 5
-# How far the slow filter's daily values spread in a network of 1, 2, 3 and more zones, of the mean inflow: what is
-# believed until the zone's own days are known.
-PRIOR_SPREAD = np.array([0.03, 0.03, 0.02, 0.013])
+# How far the slow filter's daily values spread in a network of 0, 1, 2, 3, 4 and more zones, of the mean inflow: what
+# is believed until the zone's own days are known.
+PRIOR_SPREAD = np.array([0.03, 0.03, 0.025, 0.02, 0.016, 0.013])
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _leak_usual(state: Arrays, layout: Layout) -> tuple[Floats, Floats]:
     """Give the middle of the slow filter's past days and their spread, which starts from what is common."""
     median, spread = state["leak_usual"].T
     zones = np.bincount(layout.network, weights=layout.has_inlet, minlength=len(layout.members))[layout.network]
-    prior = PRIOR_SPREAD[np.minimum(zones, 3).astype(np.intp)]
+    prior = PRIOR_SPREAD[np.minimum(zones, len(PRIOR_SPREAD) - 1).astype(np.intp)]
     known = np.maximum(state["leak_known"] - LEFT_OUT_DAYS, 0)
     return median, np.sqrt((known * spread**2 + PRIOR_DAYS * prior**2) / (known + PRIOR_DAYS))
 

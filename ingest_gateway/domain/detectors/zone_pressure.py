@@ -40,7 +40,8 @@ class Pressure:
     below: Floats  # of each meter: its usual less what it shows
     usual: Floats
     now_below: Floats  # the usual of the hour, in this sample
-    fall: Floats  # the same, in all samples that must agree
+    fall: Floats  # below the lowest usual around the hour, in the samples that must agree
+    low: Floats  # the same, in two samples
     step: Floats
     apart: Floats
     least: Floats  # less than this is no trouble
@@ -87,6 +88,7 @@ def measure(view: View, state: Arrays, *, layout: Layout, day_off: NDArray[np.in
         usual=usual,
         now_below=-level,
         fall=lowest - now,
+        low=lowest - state["recent"][:, :2].max(axis=1),
         step=np.minimum(before - now, lowest - now),
         apart=np.minimum(np.minimum(before_apart - now_apart, -now_apart), lowest - now),
         least=np.maximum(LEAST_FALL_KPA, LEAST_FALL_SHARE * usual),
@@ -123,7 +125,7 @@ def learn(
     if view.slot % view.cohort.per_hour == 0:
         _end_hour(state, day_off=day_off, hour=hour)
     ripe = calm & (state["of_hour_known"][zone, day_off, hour] >= RIPE_DAYS)
-    for name, values in (("step", pressure.step), ("apart", pressure.apart), ("low", pressure.fall)):
+    for name, values in (("step", pressure.step), ("apart", pressure.apart), ("low", pressure.low)):
         daily_peaks.see(state, name, values=values, where=ripe)
     if (view.slot - 1) % view.cohort.per_hour == 0:
         _learn_gauges(view, state, settled=view.cohort.zones.to_meters(settled, nowhere=False))
