@@ -219,6 +219,22 @@ def tickets(
         json_file.write_text(json.dumps([figures.as_json()], indent=2) + "\n")
 
 
+@commands.command()
+def rating(
+    points: Annotated[str, typer.Option(help="bills that are rated at once")] = "1M",
+    runs: Annotated[int, typer.Option(help="runs of each kind of work; medians are told")] = 7,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file too")] = None,
+) -> None:
+    """Rate a million bills in the kernel, on one core; compared with bills rated one by one before."""
+    from suiden.bench import rating as rating_bench
+
+    with _progress() as say:
+        report = rating_bench.run(points=one_size(points), runs=runs, say=say)
+    rating_bench.show(report, console=out)
+    if json_file is not None:
+        json_file.write_text(json.dumps(rating_bench.as_json(report), indent=2) + "\n")
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done: one line that changes on a terminal, elsewhere a line now and then."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import assert_never
 
 from rating_engine.domain import blocks, demand, fees, limits, percents, time_of_use, unit_prices
@@ -15,6 +16,8 @@ from rating_engine.domain.parts import Month, Part, UseNotPriced
 from rating_engine.domain.rounding import to_decimals
 from rating_engine.domain.tariff import AnyCharge, Prorations, Service, Tariff, UseRule
 from rating_engine.domain.values import normal
+
+REMEMBERED = 4096  # bills like one before are not reckoned again; some 20 MB
 
 
 class ClassNotPriced(Exception):
@@ -53,6 +56,26 @@ def rate(tariff: Tariff, *, use: Use) -> Rating:
     :raises MonthNotPriced: if a dated table begins later
     :raises FactMissing: if it is not known what a price depends on
     """
+    return _rated(_Same(tariff), use)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A tariff as itself: two that say the same are two, so that telling them apart costs nothing."""
+
+    tariff: Tariff
+
+    def __hash__(self) -> int:
+        return id(self.tariff)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.tariff is self.tariff
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _rated(same: _Same, use: Use) -> Rating:
+    # In a bill run most bills are like some other: the same size, months and use, which is all that they depend on.
+    tariff = same.tariff
     facts = facts_of(tariff, use=use)
     served = served_by(tariff, use=use, facts=facts)
     return close(tariff, [_rate_service(tariff, service=one, use=use, facts=facts) for one in served])
