@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ingest_gateway.domain.checking.arrivals import Arrivals
 from ingest_gateway.domain.checking.detector import Detector
 from ingest_gateway.domain.checking.findings import Finding, Kind
-from ingest_gateway.domain.checking.lane import Lane, Patience
+from ingest_gateway.domain.checking.lane import NEVER, Lane, Patience
 from ingest_gateway.domain.checking.meters import Meters
 from ingest_gateway.domain.checking.quiet import Quiet, QuietSpan
 from ingest_gateway.domain.checking.state import packed, unpacked
@@ -39,6 +39,7 @@ class Checker:
     ) -> None:
         self.meters = meters
         self.clock_s: int | None = None  # the newest arrival
+        self._heard_s = NEVER  # when the last reading arrived
         self._lanes: dict[str, Lane] = {}
         self._lane_of = np.zeros(len(meters), dtype=np.int16)
         self._row_in_lane = np.zeros(len(meters), dtype=np.int64)
@@ -68,10 +69,13 @@ class Checker:
         alone = len(self._lanes) == 1
         lane_of = self._lane_of[arrivals.row]
         findings: list[Finding] = []
+        heard_s = np.concatenate(([self._heard_s], arrivals.received_s))
         for number, lane in enumerate(self._lanes.values()):
             here = slice(None) if alone else np.flatnonzero(lane_of == number)
             own = arrivals if alone else arrivals.take(here)
-            findings += lane.take(own, row=self._row_in_lane[own.row], clock_s=self.clock_s)
+            findings += lane.take(own, row=self._row_in_lane[own.row], clock_s=self.clock_s, heard_s=heard_s)
+        if len(arrivals):
+            self._heard_s = int(arrivals.received_s[-1])
         return sorted(findings, key=_order)
 
     def next_look_s(self) -> int | None:
@@ -89,7 +93,7 @@ class Checker:
     def saved(self) -> dict[str, bytes]:
         """Give all that the checker knows, in named parts."""
         clock = np.array(-1 if self.clock_s is None else self.clock_s, dtype=np.int64)
-        parts = {"checker": packed({"clock_s": clock})}
+        parts = {"checker": packed({"clock_s": clock, "heard_s": np.array(self._heard_s, dtype=np.int64)})}
         for key, lane in self._lanes.items():
             for name, arrays in lane.saved().items():
                 parts[f"{key}/{name}"] = packed(arrays)
@@ -100,7 +104,8 @@ class Checker:
 
         :raises StateUnreadable: if a part is not what `saved` gave
         """
-        clock_s = int(unpacked(saved["checker"])["clock_s"])
+        times = unpacked(saved["checker"])
+        clock_s, self._heard_s = int(times["clock_s"]), int(times["heard_s"])
         self.clock_s = None if clock_s < 0 else clock_s
         for key, lane in self._lanes.items():
             parts = {name.removeprefix(f"{key}/"): data for name, data in saved.items() if name.startswith(f"{key}/")}

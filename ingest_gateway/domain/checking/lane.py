@@ -21,6 +21,7 @@ from ingest_gateway.domain.checking.ring import (
 from ingest_gateway.domain.checking.state import Arrays, Field, Places, carried, fresh
 from ingest_gateway.domain.checking.view import Cohort, Floats, Stage, View
 
+DEAF_FROM = 8  # so many meters are never silent all at once by themselves
 NEVER = -(2**40)  # the slot of a meter's last reading where none ever came
 
 _HEAD = (
@@ -83,8 +84,13 @@ class Lane:
             "gateway": self.cohort.gateways.ids,
         }
 
-    def take(self, arrivals: Arrivals, *, row: NDArray[np.int64], clock_s: int) -> list[Finding]:
-        """Take in readings in the order of their arrival, of which `clock_s` is the newest anywhere."""
+    def take(
+        self, arrivals: Arrivals, *, row: NDArray[np.int64], clock_s: int, heard_s: NDArray[np.int64]
+    ) -> list[Finding]:
+        """Take in readings in the order of their arrival, of which `clock_s` is the newest anywhere.
+
+        `heard_s` tells when readings of any lane arrived: these, and the last one before them.
+        """
         findings: list[Finding] = []
         if self.next_slot is None:
             if len(arrivals) == 0:
@@ -97,7 +103,8 @@ class Lane:
             if end > start:
                 self._put(arrivals.take(slice(start, end)), row=row[start:end])
                 start = end
-            findings += self._tick()
+            last_heard = int(np.searchsorted(heard_s, self._ready_s(), side="right")) - 1
+            findings += self._tick(heard_s=int(heard_s[last_heard]) if last_heard >= 0 else NEVER)
         if start < len(arrivals):
             self._put(arrivals.take(slice(start, None)) if start else arrivals, row=row[start:])
         return findings
@@ -157,11 +164,12 @@ class Lane:
         elif counts.any():
             self.ring.put(arrivals.take(counts), row=row[counts], slot=slot[counts])
 
-    def _tick(self) -> list[Finding]:
+    def _tick(self, *, heard_s: int) -> list[Finding]:
         assert self.next_slot is not None, "a tick has a slot"
         slot, ready_s = self.next_slot, self._ready_s()
-        findings = self._ask(self._view(Stage.EARLY, slot, ready_s))
-        settled = self._view(Stage.SETTLED, slot - self.behind, ready_s)
+        deaf = heard_s < slot * self.cohort.interval_s - self.cohort.interval_s // 2
+        findings = self._ask(self._view(Stage.EARLY, slot, ready_s, deaf=deaf))
+        settled = self._view(Stage.SETTLED, slot - self.behind, ready_s, deaf=True)
         findings += self._ask(settled)
         if self._add_to_hour(settled):
             settled.stage = Stage.HOUR
@@ -171,6 +179,8 @@ class Lane:
         return findings
 
     def _ask(self, view: View) -> list[Finding]:
+        if view.deaf:
+            return []
         return [
             finding
             for detector in self.detectors
@@ -178,7 +188,8 @@ class Lane:
             for finding in detector.check(view, self.states[detector.name])
         ]
 
-    def _view(self, stage: Stage, slot: int, ready_s: int) -> View:
+    def _view(self, stage: Stage, slot: int, ready_s: int, *, deaf: bool) -> View:
+        """Lay a slot out; if `deaf`, and nobody is seen in it, it is our own ear, and says nothing of meters."""
         seen = self.ring.seen(slot)
         register, before = self.ring.at("register", slot), self.ring.at("register", slot - 1)
         counted = seen & (register != MISSING)
@@ -194,6 +205,9 @@ class Lane:
         np.copyto(last_register, register, where=counted)
         last_seen = self.head[f"{stage.value}_seen"]
         np.copyto(last_seen, slot, where=seen)
+        deaf = deaf and len(seen) >= DEAF_FROM and not seen.any()
+        if deaf:
+            last_seen[last_seen > NEVER] += 1  # `missed` counts what others were heard in
         slot_s = slot * self.cohort.interval_s
         return View(
             stage=stage,
@@ -218,6 +232,7 @@ class Lane:
             quiet=self.quiet.during(slot_s=slot_s, interval_s=self.cohort.interval_s),
             hour_use=self.head["hour_use"],
             hour_export=self.head["hour_export"],
+            deaf=deaf,
         )
 
     def _steps(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> Floats:

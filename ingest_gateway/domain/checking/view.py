@@ -77,6 +77,7 @@ class View:
     quiet: Mask  # planned work, closed supply, an exchange: nothing begins here
     hour_use: Floats  # at the end of an hour: litres or Wh an hour over it, NaN unless all of it is known
     hour_export: Floats
+    deaf: bool = False  # nothing at all arrived: no detector is asked
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property

@@ -208,6 +208,21 @@ def test_a_zone_at_work_is_quiet_and_another_is_not() -> None:
     assert quiet == {(2, 1), (2, 2), (2, 3), (2, 4)}
 
 
+def test_a_time_in_which_nobody_was_heard_is_not_held_against_the_meters() -> None:
+    many = 9
+    heard = [slot for slot in range(20) if not 5 <= slot < 15]
+    row = np.tile(np.arange(many), len(heard))
+    at_s = START + np.repeat(heard, many) * QUARTER
+    one = checker(meters(many))
+    readings = in_order(arrivals(row, at_s, register=row))
+    silent = readings.take(~((readings.row == 3) & (readings.at_s >= START + 15 * QUARTER)))
+    found = one.take(silent) + one.take(silent.take(slice(0, 0)), clock_s=START + 20 * QUARTER)
+    early = [f for f in found if f.evidence["stage"] == "early"]
+    assert {(f.since_s - START) // QUARTER for f in early if f.since_s >= START} == set(heard)
+    missed = {f.place_id: f.evidence["missed"] for f in early if f.since_s == START + 19 * QUARTER}
+    assert (missed[1], missed[4]) == (0, 5)
+
+
 def test_state_goes_with_the_meter_when_others_come_and_go() -> None:
     before = checker(meters(3))
     before.take(arrivals([0, 1, 2], [START] * 3, register=[1, 1, 1]))
