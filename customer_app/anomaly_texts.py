@@ -95,12 +95,12 @@ def grouped(visit: Visit, found: Sequence[Anomaly], *, limit: int) -> tuple[Anom
 def line(visit: Visit, found: Anomaly) -> str:
     """Say in figures what was seen, what is usual and where the limit is."""
     _, told = visit.translate, found.evidence
-    if found.kind == "household_leak" and (rate := evidence.rate_lph(told)) is not None:
-        hours = ((found.ended_at or max(visit.now, found.started_at)) - found.started_at).total_seconds() / 3600
+    rate_lph, litres = found.litres_per_hour, found.litres_so_far(at=visit.now)
+    if rate_lph is not None and litres is not None:
         return _(
             "about %(rate)s L/h without a pause, %(litres)s L so far",
-            rate=evidence.number(visit.formats, rate),
-            litres=visit.formats.number(int(rate * hours)),
+            rate=evidence.number(visit.formats, rate_lph),
+            litres=visit.formats.number(int(litres)),
         )
     pair, limit = evidence.seen_and_usual(told), evidence.main(told, role="limit")
     seen = pair[0] if pair else None if limit is None else evidence.main(told, role="seen", unit=limit.unit)

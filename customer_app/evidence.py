@@ -37,7 +37,6 @@ NAMES: Mapping[str, str] = {
     "v3": mark("Voltage of line 3"),
     "usual_v": mark("Usual voltage"),
     "limit_v": mark("Limit"),
-    "pressure_kpa": mark("Pressure seen"),
     "usual_kpa": mark("Usual pressure"),
     "limit_kpa": mark("Limit"),
     "meters_showing": mark("Meters that show it"),
@@ -53,7 +52,6 @@ NAMES: Mapping[str, str] = {
     "off_share": mark("Off from the neighbours"),
     "usual_share": mark("Usually off by"),
     "limit_share": mark("Limit"),
-    "litres_per_hour": mark("Flow that never stops"),
     "rate_lph": mark("Flow"),
     "rest_lph": mark("Flow at rest before"),
     "hours_lph": mark("The hours before"),
@@ -63,6 +61,8 @@ NAMES: Mapping[str, str] = {
     "inflow_lph": mark("Inflow"),
     "expected_lph": mark("Inflow expected"),
     "excess_lph": mark("Inflow beyond what is expected"),
+    "shown_kpa": mark("Pressure seen"),
+    "shares_by_day": mark("Off from the neighbours, by day"),
     "fall_kpa": mark("Fall of pressure"),
     "away_kpa": mark("Away from the neighbours"),
     "days_l": mark("The days before"),
@@ -85,8 +85,6 @@ NAMES: Mapping[str, str] = {
     "longest_pause_h": mark("Longest pause before"),
     "rule": mark("What gave it away"),
     "said_by_meter": mark("The meter says so itself"),
-    "litres_so_far": mark("Lost so far"),
-    "litres_through_meter": mark("Passed the meter when it was found"),
     "moved_wh": mark("Counted in the gap"),
     "least_wh": mark("Would have been used at least"),
     "gap_slots": mark("Readings missing"),
@@ -96,13 +94,12 @@ WORDS: Mapping[str, str] = {
     "idle": mark("no use for unusually long"),
 }
 # What flows away, whatever the detector calls it.
-RATES = ("litres_per_hour", "rate_lph", "excess_lph")
+RATES = ("rate_lph", "excess_lph")
 # Differences are no measures themselves.
 DIFFERENCES = ("fall", "away", "off", "excess", "longest", "month")
 MOST_LISTED = 24
 # What a name ends with tells the unit; longer endings first.
 UNITS: Sequence[tuple[str, str]] = (
-    ("litres_per_hour", "L/h"),
     ("_lph", "L/h"),
     ("_l_h", "L/h"),
     ("_kpa", "kPa"),
@@ -110,9 +107,8 @@ UNITS: Sequence[tuple[str, str]] = (
     ("_wh", "Wh"),
     ("_pct", "%"),
     ("_share", "share"),
+    ("shares_by_day", "share"),
     ("_days", "d"),
-    ("litres_so_far", "L"),
-    ("litres_through_meter", "L"),
     ("_litres", "L"),
     ("_l", "L"),
     ("volts", "V"),

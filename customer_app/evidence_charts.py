@@ -27,8 +27,8 @@ TABLE_ROWS = 60
 ROUND_FROM = 20
 BASE = {"m3": 1000.0, "kWh": 1000.0}
 
-# What is seen within minutes is shown reading by reading; all other kinds by the hour.
-FAST = frozenset({"pressure_sag", "valve_closure", "voltage_sag", "voltage_swell", "phase_loss", "backflow"})
+# What is seen within minutes is shown reading by reading; all else by the hour.
+FAST = frozenset({"kPa", "V"})
 MEASURES: Mapping[str, str] = {
     "pressure_sag": "kPa",
     "valve_closure": "kPa",
@@ -90,7 +90,8 @@ def chart(visit: Visit, found: Anomaly) -> EvidenceChart | None:
     meters = _meters(visit, found)
     if not meters:
         return None
-    unit, fast = _unit(found), found.kind in FAST
+    unit = _unit(found)
+    fast = unit in FAST and found.kind != "sensor_drift"
     period = _period(found, fast=fast, now=visit.now)
     series = _readings(visit, meters, unit, period) if fast or unit == "%" else _hours(visit, meters, unit, period)
     if not any(amount is not None for line in series.lines for amount in line):
@@ -136,6 +137,8 @@ def _day(visit: Visit, at: datetime) -> str:
 def _unit(found: Anomaly) -> str:
     if found.kind == "sensor_drift":
         return DRIFTS[found.service]
+    if found.kind == "pipe_burst" and evidence.amount(found.evidence, "fall_kpa"):
+        return "kPa"  # the meters are those whose pressure fell
     return MEASURES.get(found.kind, "L/h" if found.service == "water" else "Wh/h")
 
 
@@ -206,11 +209,14 @@ def _joined(measured: Sequence[Mapping[datetime, float | None]]) -> _Series:
 
 
 def _levels(found: Anomaly, *, unit: str) -> list[Level]:
-    levels: list[Level] = []
-    for look in ("usual", "limit"):
-        one = evidence.main(found.evidence, role=look, unit=unit)
-        if one is not None:
-            levels.append(Level(one.amount, look))
+    """Give what is usual and the limit as heights among the readings; that of an excess lies above the usual."""
+    if found.kind == "sensor_drift":  # its limit is one of the distance from the neighbours
+        return []
+    usual, limit = (evidence.main(found.evidence, role=role, unit=unit) for role in ("usual", "limit"))
+    levels = [Level(usual.amount, "usual")] if usual else []
+    if limit is not None:
+        above = usual.amount if usual is not None and "excess_lph" in found.evidence else 0.0
+        levels.append(Level(above + limit.amount, "limit"))
     return levels
 
 

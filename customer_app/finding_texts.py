@@ -12,6 +12,7 @@ from ingest_gateway.queries import Anomaly
 from kernel.i18n import Translate, mark
 
 HOURS_A_MONTH = 24 * 30
+WHOLE_LITRES_FROM = 3.0  # an hour
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -171,10 +172,16 @@ SENTENCES: Mapping[str, Said] = {
 }
 
 
-def sentence(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | None = None) -> str:
-    """Say what was found; `cost_minor` is what it costs a month if it goes on, where that is known."""
+def sentence(
+    reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | None = None, is_shared: bool = False
+) -> str:
+    """Say what was found; `cost_minor` is what it costs a month if it goes on, where that is known.
+
+    `is_shared`: other homes have it too.
+    """
     said = SENTENCES[found.kind]
-    choices = said.at_one_home if found.scope == "meter" and said.at_one_home else said.sentences
+    is_own = found.scope == "meter" and not is_shared
+    choices = said.at_one_home if is_own and said.at_one_home else said.sentences
     known = _known(reader, found, now=now, cost_minor=cost_minor)
     text = next(one for one in choices if set(PARAMETER.findall(one)) <= set(known))
     text = reader.translate(text, **known)
@@ -186,10 +193,7 @@ def sentence(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int |
 
 def base_units_a_month(found: Anomaly) -> float | None:
     """Tell how many litres a leak behind the meter would waste in a month; None for what wastes none."""
-    if found.kind != "household_leak":
-        return None
-    rate = evidence.rate_lph(found.evidence)
-    return None if rate is None else rate * HOURS_A_MONTH
+    return None if found.litres_per_hour is None else found.litres_per_hour * HOURS_A_MONTH
 
 
 def _known(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | None) -> dict[str, str]:
@@ -197,7 +201,7 @@ def _known(reader: Reader, found: Anomaly, *, now: datetime, cost_minor: int | N
     known = {"since": formats.since(found.started_at, now=now)}
     rate = evidence.rate_lph(told)
     if rate is not None:
-        known["rate"] = formats.number(rate, decimals=0 if abs(rate) >= 3 else 1)
+        known["rate"] = formats.number(rate, decimals=0 if rate >= WHOLE_LITRES_FROM else 1)
     if cost_minor is not None and cost_minor > 0:
         known["cost"] = formats.money(_rounded(cost_minor))
     pair = evidence.seen_and_usual(told)

@@ -87,7 +87,7 @@ def incident(visit: Visit, *, ticket_id: int) -> Incident:
         ticket_id=ticket_id,
         line=told.line,
         ticket_path=told.line.path,
-        sentence="" if leading is None else spoken.sentence(visit, leading),
+        sentence="" if leading is None else spoken.sentence(visit, leading, is_shared=len(worst) > 1),
         findings=anomaly_texts.described(visit, found),
         place=_place(visit, view.place),
         map_path=_map_path(view.place),
@@ -137,8 +137,10 @@ class _Scale:
         latitudes = [one.latitude for one in points if one.latitude is not None]
         longitudes = [one.longitude for one in points if one.longitude is not None]
         if place is not None and place.place_latitude is not None and place.place_longitude is not None:
-            latitudes.append(place.place_latitude)
-            longitudes.append(place.place_longitude)
+            north = (place.place_radius_m or 0.0) / METRES_PER_DEGREE
+            east = north / math.cos(math.radians(place.place_latitude))
+            latitudes += [place.place_latitude - north, place.place_latitude + north]
+            longitudes += [place.place_longitude - east, place.place_longitude + east]
         latitude = (min(latitudes) + max(latitudes)) / 2
         longitude = (min(longitudes) + max(longitudes)) / 2
         north_m = max(LEAST_SPAN_M, (max(latitudes) - min(latitudes)) * METRES_PER_DEGREE)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from customer_app import labels
+from customer_app import finding_texts, labels
 from customer_app.formats import Formats
 from customer_app.visit import Visit
 from kernel.i18n import Translate, mark
@@ -130,7 +130,7 @@ def _text(reader: Reader, notice: Notice) -> str:
     parts = [
         _money(reader, told),
         _until(reader, notice.kind, told),
-        _leak(reader, told),
+        _leak(reader, notice),
         _fault(reader.translate, told),
     ]
     if "planned_work_id" in told:
@@ -166,13 +166,22 @@ def _day(reader: Reader, text: object) -> str:
     return reader.formats.date(date.fromisoformat(str(text)[:10]))
 
 
-def _leak(reader: Reader, told: Mapping[str, Any]) -> str:
-    _ = reader.translate
+def _leak(reader: Reader, notice: Notice) -> str:
+    _, told, number = reader.translate, notice.parameters, reader.formats.number
+    if told.get("litres_per_hour") is not None and "since" in told:
+        since = datetime.fromisoformat(str(told["since"]))
+        rate = float(told["litres_per_hour"])
+        text = _(
+            "Water has flowed without a pause since %(since)s, about %(rate)s litres an hour.",
+            since=reader.formats.since(since, now=notice.created_at),
+            rate=number(rate, decimals=0 if rate >= finding_texts.WHOLE_LITRES_FROM else 1),
+        )
+        return " ".join([text, _("Please look at taps, toilet and boiler.")])
     if told.get("litres_so_far") is None:
         return ""
     return _(
         "%(litres)s L have flowed without a pause. Please look at taps, toilet and boiler.",
-        litres=reader.formats.number(float(told["litres_so_far"])),
+        litres=number(float(told["litres_so_far"])),
     )
 
 

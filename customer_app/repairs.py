@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from customer_app import customers, labels
+from customer_app import customers, labels, spoken
 from customer_app.visit import Visit
 from maintenance_tracker import queries as tracker_queries
 from maintenance_tracker.queries import Entry, Ticket, TicketView
@@ -60,6 +60,7 @@ class RepairDetail:
     rows: tuple[TimelineRow, ...]
     address: str
     homes: str
+    said: str  # what is wrong, in one sentence
     can_answer: bool
     still_wrong: str
 
@@ -105,6 +106,7 @@ def detail(visit: Visit, *, ticket_id: int) -> RepairDetail:
         rows=tuple(_row(visit, entry) for entry in reversed(view.entries)),
         address=_address(view),
         homes=_("%(n)s homes", n=ticket.affected) if ticket.affected > 1 else "",
+        said=spoken.of_repair(visit, ticket=ticket, point_ids=customers.own_point_ids(visit)),
         can_answer=ticket.state == "finished",
         still_wrong=_("The meters still see the trouble; please wait a little before you confirm.")
         if ticket.state == "finished" and not ticket.quiet

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from customer_app import customers, labels, money, notice_texts, reading_lines, repairs
+from customer_app import customers, labels, money, notice_texts, reading_lines, repairs, spoken
 from customer_app.dependencies import allowed
 from customer_app.money import Owed, Stopped
 from customer_app.notice_texts import NoticeText
@@ -68,6 +68,7 @@ class HomePage(Page):
     address: str
     stopped: tuple[Stopped, ...]
     owed: tuple[Owed, ...]
+    leaks: tuple[str, ...]
     repairs: tuple[RepairSummary, ...]
     works: tuple[WorkRow, ...]
     use: tuple[UseCard, ...]
@@ -88,6 +89,9 @@ def show(visit: Annotated[Visit, allowed("use.view_own", action="home.view", obj
         address=f"{points[0].address} {points[0].building}".strip() if points else "",
         stopped=money.stopped(visit) if wanted in ("", "supply") else (),
         owed=money.owed(visit) if wanted in ("", "owed") else (),
+        leaks=spoken.at_own_points(visit, point_ids=[point.point_id for point in points])
+        if wanted in ("", "repairs")
+        else (),
         repairs=repairs.open_near(visit, points=points) if wanted in ("", "repairs") else (),
         works=repairs.planned(visit, over_since=WORKS_TOLD) if wanted in ("", "repairs") else (),
         use=_use_cards(visit, points) if wanted in ("", "use") else (),

@@ -38,13 +38,18 @@ class Anomaly:
     ended_at: datetime | None
     evidence: Mapping[str, Any]
 
+    @property
+    def litres_per_hour(self) -> float | None:
+        """Give what a leak behind a meter lets run all the time; None for what is none."""
+        rate_lph = self.evidence.get("rate_lph")
+        return None if self.kind != "household_leak" or rate_lph is None else float(rate_lph)
+
     def litres_so_far(self, *, at: datetime) -> float | None:
-        """Tell what a leak has let run until it ended or until `at`, by its lowest flow; None for what is no leak."""
-        litres_per_hour = self.evidence.get("litres_per_hour")
-        if litres_per_hour is None:
+        """Tell what a leak behind a meter has let run until it ended or until `at`; None for what is none."""
+        if self.litres_per_hour is None:
             return None
         lasted = (self.ended_at or max(at, self.started_at)) - self.started_at
-        return float(litres_per_hour) * lasted.total_seconds() / 3600
+        return self.litres_per_hour * lasted.total_seconds() / 3600
 
 
 def insert(

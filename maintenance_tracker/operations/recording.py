@@ -312,8 +312,8 @@ def _leak(writer: Writer, incident: Incident) -> Mapping[str, Any]:
     return {
         "anomaly_id": first.anomaly_id,
         "since": first.started_at.isoformat(),
-        "litres_per_hour": first.evidence.get("litres_per_hour"),
-        "litres_so_far": first.evidence.get("litres_so_far"),
+        "litres_per_hour": first.litres_per_hour,
+        "litres_so_far": first.litres_so_far(at=first.found_at),
     }
 
 

@@ -13,7 +13,7 @@ from kernel.database import Scope, enter_scope
 from tests.integration.customer_app import town
 from tests.integration.customer_app.conftest import Utility
 
-LEAK = {"litres_per_hour": 14.2, "usual_l_h": 0.0, "limit_l_h": 2.0}
+LEAK = {"rate_lph": 14.2, "rest_lph": 0.0, "limit_lph": 3.0}
 SUNDAY_NIGHT = datetime.fromisoformat("2026-06-14T14:00:00+00:00")  # 23:00 in Tokyo
 
 

@@ -45,8 +45,8 @@ def test_from_the_third_finding_on_the_whole_zone_is_told_once_each(town):
 
 
 def test_a_leak_is_a_ticket_of_its_point_and_its_customer_hears_of_litres(town):
-    town.find(0, kind="household_leak", litres_per_hour=6.0, litres_so_far=144.0)
-    town.find(1, kind="household_leak", litres_per_hour=9.0, litres_so_far=216.0)
+    town.find(0, kind="household_leak", rate_lph=6.0)
+    town.find(1, kind="household_leak", rate_lph=9.0)
     assert [t.point_id for t in town.tickets()] == town.points[:2]
     rows = town.conn.execute("SELECT kind, parameters->>'litres_per_hour' FROM notice ORDER BY party_id").fetchall()
     assert rows == [("leak.suspected", "6.0"), ("leak.suspected", "9.0")]
