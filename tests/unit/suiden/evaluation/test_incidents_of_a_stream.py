@@ -26,7 +26,7 @@ from tests.unit.ingest_gateway.checking.fleet import arrivals, in_order, joined,
 
 T0 = 1_740_960_000
 SLOT = 900
-SLOTS = 3 * 96
+SLOTS = 2 * 96
 EARLY_S = 300  # what comes so long after its slot counts at once
 PLACES = {"zone_id": [1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4], "service": [WATER] * 6 + [ELECTRICITY] * 6}
 FLEET = meters(
@@ -84,17 +84,17 @@ def all_detectors(cohort: Cohort) -> Sequence[Detector]:
 
 
 def stream() -> Arrivals:
-    """Three days of twelve meters: a zone loses pressure twice, one meter once, a transformer sags and goes out."""
+    """Two days of twelve meters: a zone loses pressure twice, one meter once, a transformer sags and goes out."""
     chance = np.random.default_rng(5)
     slot = np.repeat(np.arange(SLOTS), 12)
     row = np.tile(np.arange(12), SLOTS)
     at_s = T0 + slot * SLOT + chance.integers(-5, 6, len(slot))
     pressure = np.where(row < 6, 400 + chance.normal(0, 3, len(slot)), np.nan)
-    weak = (row < 4) & (((slot > 60) & (slot < 80)) | ((slot > 200) & (slot < 220)))
+    weak = (row < 4) & (((slot > 60) & (slot < 80)) | ((slot > 150) & (slot < 165)))
     weak |= (row == 5) & (slot > 100) & (slot < 110)
     volts = np.where(row >= 6, 232 + chance.normal(0, 1, len(slot)), np.nan)
-    volts[(row >= 6) & (row < 10) & (slot > 150) & (slot < 162)] *= 0.8
-    volts[(row >= 10) & (slot > 230) & (slot < 236)] = 0.0
+    volts[(row >= 6) & (row < 10) & (slot > 115) & (slot < 127)] *= 0.8
+    volts[(row >= 10) & (slot > 172) & (slot < 178)] = 0.0
     use = np.round(chance.gamma(1.0, 30.0, len(slot))).astype(np.int64).reshape(SLOTS, 12).cumsum(axis=0).ravel()
     readings = arrivals(
         row,
@@ -123,7 +123,10 @@ def incidents(readings: Arrivals, *, cuts: Sequence[int] = (), restart: bool = F
             checker = Checker(FLEET, detectors_for=all_detectors)
             checker.restore(saved)
             tracker = copy.deepcopy(tracker)
-    return [_told(change) for change in tracker.changes]
+    # What comes twice may come after the end, and tell that time has passed.
+    end_s = int(READINGS.received_s[-1])
+    tracker.changes += tracker.grouping.advance(at_s=max(end_s, tracker.grouping.at_s))
+    return [_told(change) for change in tracker.changes if change.at_s <= end_s]
 
 
 def _told(change: Change) -> tuple[object, ...]:
@@ -146,19 +149,19 @@ def test_the_stream_has_incidents_to_find():
     ]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cuts=CUTS)
 def test_however_the_stream_is_cut_the_incidents_are_the_same(cuts):
     assert incidents(READINGS, cuts=cuts) == EXPECTED
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(cuts=CUTS)
 def test_a_restart_at_any_reading_changes_nothing(cuts):
     assert incidents(READINGS, cuts=cuts, restart=True) == EXPECTED
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.01, 1.0))
 def test_readings_that_come_twice_change_nothing(seed, share):
     chance = np.random.default_rng(seed)
@@ -167,7 +170,7 @@ def test_readings_that_come_twice_change_nothing(seed, share):
     assert incidents(in_order(joined(READINGS, later))) == EXPECTED
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_readings_that_come_in_another_order_within_what_is_waited_for_change_nothing(seed):
     chance = np.random.default_rng(seed)
