@@ -62,10 +62,12 @@ def befall(town: WaterTown, *, options: SetOptions) -> MainsEffects:
     for kind, (usual, lasts_h, share) in DRAWS.items():
         for _ in range(count(chance, usual * weeks, options=options)):
             lasts_s = float(chance.uniform(*lasts_h)) * HOUR_S
-            zone = int(chance.integers(town.site.zones))
-            busy = leaking[zone] if kind == "slow_leak" else taken
-            start = _start(chance, options, town, lasts_s, busy)
-            if start is None:
+            for zone in chance.permutation(town.site.zones).tolist():
+                busy = leaking[zone] if kind == "slow_leak" else taken
+                start = _start(chance, options, town, lasts_s, busy)
+                if start is not None:
+                    break
+            else:
                 continue
             busy.append((start, start + lasts_s))
             end = end_of(start, lasts_s, options=options, interval_s=town.site.interval_s)

@@ -15,7 +15,7 @@ from simulators.evaluation.register import Meter
 from simulators.evaluation.tables import Column, Table
 from simulators.noise import Floats
 
-WILD, STEPS_BACK, JUMPS, CHANGES_CLOCK, EMPTY, DRIPS_ON = 0.08, 0.2, 0.12, 0.1, 0.3, 0.1
+WILD, STEPS_BACK, JUMPS, CHANGES_CLOCK, EMPTY = 0.12, 0.3, 0.2, 0.15, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def choose(meters: Sequence[Meter], *, lives: Sequence[Life], options: SetOption
         if chance.random() < EMPTY and not _has_story(life):
             for _ in range(int(chance.integers(1, 3))):
                 start = float(chance.uniform(-3 * DAY_S, options.duration_s))
-                life.use = life.use.outside(max(start, 1.0), start + float(chance.uniform(2, 20)) * DAY_S)
+                life.use = life.use.outside(max(start, 1.0), start + float(chance.uniform(2, 24)) * DAY_S)
     return found
 
 
@@ -82,7 +82,7 @@ def _of_meter(chance: np.random.Generator, *, options: SetOptions, is_fault_free
         odd = replace(odd, back=tuple((float(t), float(chance.integers(1, 6))) for t in _times(chance, times, options)))
     if chance.random() < JUMPS and is_fault_free:
         start = float(_times(chance, 1, options)[0])
-        silent = float(chance.uniform(6, 60)) * HOUR_S
+        silent = float(chance.uniform(6, 120)) * HOUR_S
         odd = replace(odd, jumps=((start, start + silent, float(chance.integers(20, 900))),))
     if chance.random() < CHANGES_CLOCK:
         off = float(chance.choice([-HOUR_S, HOUR_S, 120.0, -600.0, 1500.0]))

@@ -79,6 +79,14 @@ class SetOptions:
     def learning_s(self) -> int:
         return self.learning_days * DAY_S
 
+    @property
+    def clocks_change_s(self) -> int | None:
+        """When summer time ends where real homes stand: from then on people do everything an hour later by UTC."""
+        if self.homes == "plain":
+            return None
+        day = self.learning_days + (self.days - self.learning_days) * (20 + self.seed % 50) // 100
+        return day * DAY_S + HOUR_S
+
     def chance(self, *names: str | int) -> np.random.Generator:
         """Give a source of chance of its own for each name, so that one part's draws do not move another's."""
         keys = [zlib.crc32(str(name).encode()) for name in names]

@@ -11,7 +11,7 @@ from simulators.evaluation.options import DAY_S, HOUR_S, SetOptions
 from simulators.evaluation.power_site import PowerTown
 from simulators.evaluation.pulses import Pulses, joined
 from simulators.evaluation.register import Meter
-from simulators.evaluation.truth import Happening, PlannedWork, begin, count, end_of, free_start
+from simulators.evaluation.truth import LONG_ENOUGH, Happening, PlannedWork, begin, count, end_of, free_start
 from simulators.fault_models import PHASE_LEFT, ROOF_KWP, SAG, THEFT_SHARE, VOLTAGE_DRIFT
 from simulators.noise import Floats
 
@@ -143,7 +143,7 @@ def _happen(
 ) -> None:
     meter, interval_s = town.meters[at], town.site.interval_s
     lasts_s = float(chance.uniform(*story.days)) * DAY_S
-    least_s = min(lasts_s, 0.45 * (options.duration_s - options.learning_s))
+    least_s = min(lasts_s, LONG_ENOUGH * (options.duration_s - options.learning_s))
     start = begin(chance, options=options, interval_s=interval_s, lasts_s=least_s)
     end = end_of(start, lasts_s, options=options, interval_s=interval_s)
     params = story.tell(_Scene(town, at, stories.lives[at], start, end, chance))

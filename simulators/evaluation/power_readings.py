@@ -38,7 +38,7 @@ def _go_away(life: PowerLife, meter: Meter, *, options: SetOptions) -> None:
     if options.homes == "real" and chance.random() < oddities.EMPTY and not has_story:
         for _ in range(int(chance.integers(1, 3))):
             start = float(chance.uniform(-3 * DAY_S, options.duration_s))
-            life.away.append((start, start + float(chance.uniform(2, 20)) * DAY_S))
+            life.away.append((start, start + float(chance.uniform(2, 24)) * DAY_S))
 
 
 def _columns(town: PowerTown, at: int, life: PowerLife, read_s: Floats, *, options: SetOptions) -> dict[str, Floats]:

@@ -103,9 +103,12 @@ def _load(
 ) -> tuple[Floats, Floats]:
     at_s = weather.at_s
     is_firm = meter.segment == "commercial"
-    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h)
+    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h, clocks_change_s=options.clocks_change_s)
     weekday = sky.local_day(at_s, utc_offset_h=site.utc_offset_h, options=options)
     base = _always_on(len(at_s), chance=chance) * (chance.uniform(4, 12) if is_firm else 1.0)
+    mood: Floats = np.ones(len(at_s))
+    if options.homes == "real":
+        base, mood = _moved_on(base, at_s, options=options, chance=chance)
     cold = np.clip(13.0 - weather.temperature_c, 0, 20) + 0.8 * np.clip(weather.temperature_c - 25.0, 0, 15)
     if is_firm:
         open_now = np.where(weekday < chance.choice([5, 6, 7]), 1.0, 0.1) / (
@@ -115,14 +118,27 @@ def _load(
         return base + work * (1 + 0.02 * cold), base
     size = chance.lognormal(0.0, 0.35)
     draws = _appliances(site=site, options=options, size=size, chance=chance)
-    load = base + np.diff(draws.total(at_s), append=0.0) * HOUR_S / sky.STEP_S
+    load = base + mood * np.diff(draws.total(at_s), append=0.0) * HOUR_S / sky.STEP_S
     load[-1] = load[-2]
     if chance.random() < 0.25:  # a heat pump
         awake = 0.6 + 0.4 * ((hour > 6) & (hour < 23))
         load = load + chance.uniform(25, 70) * cold * awake * np.exp(
             sky.wander(chance, len(at_s), stays=0.9, spread=0.25)
         )
-    return np.maximum(load, 5.0), base
+    least_w = 5.0 if base.max() > 5.0 else 0.0
+    return np.maximum(load, least_w), base
+
+
+def _moved_on(
+    base_w: Floats, at_s: Floats, *, options: SetOptions, chance: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Let real homes change: what is always on steps up or down for good, weeks differ, some stand switched off."""
+    if chance.random() < 0.03:
+        return np.zeros_like(base_w), np.zeros_like(base_w)
+    for _ in range(int(chance.poisson(0.8))):
+        base_w = base_w * np.where(at_s >= chance.uniform(0, options.duration_s), chance.uniform(0.45, 2.2), 1.0)
+    weeks = np.exp(sky.wander(chance, options.days // 7 + 3, stays=0.4, spread=float(chance.uniform(0.1, 0.5))))
+    return base_w, weeks[(at_s // (7 * DAY_S)).astype(int)]
 
 
 def _always_on(size: int, *, chance: np.random.Generator) -> Floats:
@@ -140,7 +156,8 @@ def _appliances(*, site: PowerSite, options: SetOptions, size: float, chance: np
     for per_day, wh, watts, (around_h, width_h) in APPLIANCES:
         times = chance.poisson(per_day * size * chance.uniform(0.4, 1.6) * weekend)
         day = np.repeat(days, times).astype(np.float64)
-        start = (day * 24 + around_h + shift + chance.normal(0, width_h, len(day)) - site.utc_offset_h) * HOUR_S
+        hour = day * 24 + around_h + shift + chance.normal(0, width_h, len(day)) - site.utc_offset_h
+        start = sky.later_in_winter(hour * HOUR_S, options=options)
         parts.append(_run(start, chance.uniform(*wh, len(day)), chance.uniform(*watts, len(day))))
     if chance.random() < 0.08:
         parts.append(car(chance.choice(days, len(days) // 2, replace=False), site=site, chance=chance))
@@ -166,7 +183,7 @@ def _voltages(
 ) -> tuple[Floats, Floats]:
     """Let the voltage follow the grid, the tap changer, the transformer's load, and each house's line."""
     at_s, chance = weather.at_s, options.chance("volts", site.code)
-    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h)
+    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h, clocks_change_s=options.clocks_change_s)
     grid = -0.006 * np.exp(-0.5 * ((hour - 19) / 2.5) ** 2) + 0.004 * np.cos(2 * np.pi * (hour - 3) / 24)
     grid = grid + sky.wander(chance, len(at_s), stays=0.985, spread=0.004)
     volts = np.zeros_like(net_w)
@@ -184,7 +201,18 @@ def _voltages(
         ]
     ohm = chance.uniform(0.05, 0.45, len(transformer)) * (site.nominal_v / 230.0) ** 2
     own_noise = sky.remember(chance.normal(0, 0.25, net_w.shape), stays=0.3)
+    if options.homes == "real":
+        own_noise = own_noise + _of_season(chance, at_s, size=len(transformer), options=options)
     return volts + own_noise * site.nominal_v / 230.0, ohm
+
+
+def _of_season(chance: np.random.Generator, at_s: Floats, *, size: int, options: SetOptions) -> Floats:
+    """Give each meter days that are a volt higher or lower than others, and a trend of its own."""
+    days = options.days + 2
+    slow = np.stack([sky.wander(chance, days, stays=0.9, spread=0.9) for _ in range(size)], axis=1)
+    slow += chance.normal(0, 0.02, size) * np.arange(days)[:, None]
+    at_day = at_s / DAY_S
+    return np.stack([np.interp(at_day, np.arange(days), slow[:, at]) for at in range(size)], axis=1)
 
 
 def _near_the_bound(chance: np.random.Generator, at_s: Floats, *, options: SetOptions) -> Floats:

@@ -40,9 +40,15 @@ def over(options: SetOptions, *, utc_offset_h: int, chance: np.random.Generator)
     return Sky(at_s, temperature, height**1.3 * np.clip(1.0 - 0.85 * cloud, 0.06, 1.0))
 
 
-def local_hour(at_s: Floats, *, utc_offset_h: int) -> Floats:
+def local_hour(at_s: Floats, *, utc_offset_h: int, clocks_change_s: int | None = None) -> Floats:
     """Tell the hour of the day on the wall, with its fraction; sets begin at midnight UTC."""
-    return (at_s / 3600.0 + utc_offset_h) % 24.0
+    hour = at_s / 3600.0 + utc_offset_h
+    return (hour if clocks_change_s is None else hour - (at_s >= clocks_change_s)) % 24.0
+
+
+def later_in_winter(start_s: Floats, *, options: SetOptions) -> Floats:
+    """Move what begins after the end of summer time by an hour of UTC."""
+    return start_s if options.clocks_change_s is None else start_s + 3600.0 * (start_s >= options.clocks_change_s)
 
 
 def local_day(at_s: Floats, *, utc_offset_h: int, options: SetOptions) -> Floats:

@@ -8,6 +8,8 @@ import numpy as np
 
 from simulators.evaluation.options import HOUR_S, SetOptions
 
+LONG_ENOUGH = 0.6  # of the days after learning: what would last longer may be cut short by the set's end
+
 Scope = Literal["meter", "zone", "gateway"]
 
 

@@ -10,7 +10,7 @@ from simulators.evaluation.lives import Life
 from simulators.evaluation.options import DAY_S, HOUR_S, SetOptions
 from simulators.evaluation.pulses import Pulses, joined, steady
 from simulators.evaluation.register import Meter
-from simulators.evaluation.truth import Happening, PlannedWork, begin, count, end_of
+from simulators.evaluation.truth import LONG_ENOUGH, Happening, PlannedWork, begin, count, end_of
 from simulators.evaluation.water_site import WaterTown
 from simulators.fault_models import BACKFLOW_LPH, LEAK_LPH, PRESSURE_DRIFT, TAMPER_SHARE, between_by_ratio
 
@@ -80,7 +80,7 @@ def _happen(
 ) -> None:
     meter, interval_s = town.customers[at], town.site.interval_s
     lasts_s = float(chance.uniform(*story.days)) * DAY_S
-    least_s = min(lasts_s, 0.45 * (options.duration_s - options.learning_s))  # a long one may go on past the end
+    least_s = min(lasts_s, LONG_ENOUGH * (options.duration_s - options.learning_s))
     start = begin(chance, options=options, interval_s=interval_s, lasts_s=least_s)
     end = end_of(start, lasts_s, options=options, interval_s=interval_s)
     params = story.tell(_Scene(town, options, at, stories.lives[at], start, end, chance))
@@ -184,7 +184,7 @@ def _sensor(meter: Meter, _daily_l: float) -> bool:
 
 STORIES = (
     _Story("household_leak", 8, (4, 16), lambda _, daily_l: daily_l < 6000, _leak),
-    _Story("stuck_meter", 5, (13, 26), _user, _stuck),
+    _Story("stuck_meter", 5, (15, 26), _user, _stuck),
     _Story("backflow", 5, (1, 2), _anybody, _backflow),
     _Story("tamper", 5, (10, 28), _user, _tamper),
     _Story("sensor_drift", 5, (14, 28), _sensor, _drift),

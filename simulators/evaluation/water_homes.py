@@ -47,6 +47,9 @@ class WaterHome:
     softener_days: float  # days between regenerations; 0: none
     is_vacant: bool
     drip_lph: float
+    restless: float  # how much the use of one week differs from that of another
+    at_weekends_only: bool
+    hoses_a_day: float  # left running for an hour or many
 
 
 def household(chance: np.random.Generator, *, segment: str, homes: Homes) -> WaterHome:
@@ -59,7 +62,7 @@ def household(chance: np.random.Generator, *, segment: str, homes: Homes) -> Wat
     }[segment]
     round_the_clock = chance.random() < {"residential": 0.02, "apartment_block": 0.15, "commercial": 0.22}[segment]
     real = homes == "real"
-    drips = chance.random() < (0.3 if real else 0.04)
+    drips = chance.random() < (0.4 if real else 0.04)
     return WaterHome(
         segment=segment,
         people=people * chance.uniform(0.6, 1.4),
@@ -71,6 +74,9 @@ def household(chance: np.random.Generator, *, segment: str, homes: Homes) -> Wat
         softener_days=float(chance.uniform(3, 8)) if residential and chance.random() < 0.08 else 0.0,
         is_vacant=bool(residential and chance.random() < (0.04 if real else 0.03)),
         drip_lph=float(chance.uniform(0.3, 1.6)) if drips else 0.0,
+        restless=float(chance.uniform(0.1, 0.6)) if real else 0.0,
+        at_weekends_only=bool(real and residential and chance.random() < 0.05),
+        hoses_a_day=float(chance.uniform(0.03, 0.2)) if real and residential and chance.random() < 0.3 else 0.0,
     )
 
 
@@ -89,6 +95,8 @@ def usual(
         warm = weather.temperature(np.asarray(days * DAY_S + 12.0 * HOUR_S, dtype=np.float64))
         chosen = days[(chance.random(len(days)) < 0.45) & (warm > 6)]
         parts.append(_at_night(chosen, 2.5, (240, 600), (500, 900), utc_offset_h=utc_offset_h, chance=chance))
+    if home.hoses_a_day:
+        parts.append(_hoses(home, options=options, utc_offset_h=utc_offset_h, chance=chance))
     if home.softener_days:
         chosen = np.unique(np.arange(chance.uniform(0, 4), options.days, home.softener_days).astype(int))
         parts.append(_at_night(chosen, 2.0, (90, 280), (170, 320), utc_offset_h=utc_offset_h, chance=chance))
@@ -107,7 +115,10 @@ def indoor(
     """Draw what people use at home or at work on some days, `factor` times the usual."""
     weekday = (options.starts_on.weekday() + days) % 7
     mood = np.exp(sky.wander(chance, len(days), stays=0.4, spread=0.22))
-    level = home.people * factor * mood * np.where(weekday >= 5, home.weekend, 1.0)
+    weeks = sky.wander(chance, options.days // 7 + 3, stays=0.4, spread=home.restless)
+    level = home.people * factor * mood * np.where(weekday >= 5, home.weekend, 1.0) * np.exp(weeks[days // 7 + 1])
+    if home.at_weekends_only:
+        level = np.where(weekday >= 5, 1.4 * level, 0.0)
     parts: list[Pulses] = []
     for fixture in FIXTURES:
         times = chance.poisson(fixture.per_day * level)
@@ -115,7 +126,7 @@ def indoor(
         hour = _hours(home, fixture, len(day), is_weekend=np.repeat(weekday >= 5, times), chance=chance)
         litres = chance.uniform(*fixture.litres, len(day))
         rate = chance.uniform(*fixture.rate_lph, len(day))
-        start = (day * 24.0 + hour - utc_offset_h) * HOUR_S
+        start = sky.later_in_winter((day * 24.0 + hour - utc_offset_h) * HOUR_S, options=options)
         parts.append(Pulses(start, start + litres / rate * HOUR_S, rate))
     return joined(parts).within(0.0, float(options.duration_s))
 
@@ -133,6 +144,14 @@ def _hours(
     evening = home.sleeps_h - 0.2 - chance.gamma(2.2, 0.9 + spread / 3, size)
     night = home.sleeps_h + chance.uniform(0.2, 8.0, size)
     return np.choose(part, [morning, day, evening, night])
+
+
+def _hoses(home: WaterHome, *, options: SetOptions, utc_offset_h: int, chance: np.random.Generator) -> Pulses:
+    """Let water run for hours, on purpose or not: in the garden, into a tub, past a valve that stuck for once."""
+    times = int(chance.poisson(home.hoses_a_day * options.days))
+    start = (chance.integers(0, options.days, times) * 24 + chance.normal(15, 4, times) - utc_offset_h) * HOUR_S
+    lasts = np.clip(chance.lognormal(0.9, 0.9, times), 0.5, 14.0) * HOUR_S
+    return Pulses(start, start + lasts, chance.lognormal(4.3, 1.0, times))
 
 
 def _drip(home: WaterHome, *, options: SetOptions) -> Pulses:

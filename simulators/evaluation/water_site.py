@@ -77,7 +77,7 @@ def _levels(
 ) -> Floats:
     """Shape the zones' demand: people, firms and a floor, moved by weather, weekday and mood."""
     at_s = mains.steps_s
-    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h)
+    hour = sky.local_hour(at_s, utc_offset_h=site.utc_offset_h, clocks_change_s=options.clocks_change_s)
     weekend = sky.local_day(at_s, utc_offset_h=site.utc_offset_h, options=options) >= 5
     warmth = 0.011 * np.clip(sky.remember(weather.temperature(at_s) * 0.01, stays=0.99) - 12.0, -8, 12)
     per_day = _day_by_day(options, at_s, sky.wander(chance, options.days + 2, stays=0.5, spread=0.025))

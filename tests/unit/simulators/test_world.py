@@ -278,7 +278,7 @@ def test_each_fault_is_ended_by_work_on_what_was_found_there(world: World, kind:
 def test_every_kind_breaks_by_chance_some_time(little: Town, world: World) -> None:
     seen = {
         fault.kind
-        for hour in range(24 * 400)
+        for hour in range(24 * 250)
         for fault in faults.by_script_and_chance(
             little, known=world.known, hour=400_000 + hour, first_hour=300_000, active=0
         )

@@ -133,9 +133,10 @@ def test_a_burst_is_seen_at_the_zones_inlet(made: Made) -> None:
 
 def test_those_named_by_a_closed_valve_have_less_pressure(made: Made) -> None:
     named = [h for kind in ("valve_closure", "pressure_sag") for h in of_kind(made, kind)]
+    drifting = {h.meters[0] for h in of_kind(made, "sensor_drift")}
     seen = 0
     for happening in named:
-        for name in happening.meters:
+        for name in set(happening.meters) - drifting:
             at_s, kpa = by_time(made.water.meters[name], "pressure")
             inside = (at_s > happening.start_s) & (at_s < happening.end_s)
             if np.isnan(kpa).all() or inside.sum() < 4:
