@@ -53,6 +53,7 @@ def tariff_of(name: str) -> Tariff:
 # https://www.city.fukuoka.lg.jp/doro-gesuido/eigyo/hp/water.html: likewise [1,520 + 20 × 188 + 3,300] × 1.10.
 # https://www.city.osaka.lg.jp/suido/page/0000321790.html shows the table without a sum: reckoned by hand, 20 m³:
 #   (850 + 100 + 970) × 1.10; 30 m³ of business: (850 + 100 + 4,180) × 1.10.
+# https://kepco.jp/ryokin/menu/dento_a: 260 kWh with direct debit, fuel adjustment and levy apart.
 # http://www.cityofnampa.us/index.aspx?NID=1066: 1,400 cubic feet, 1 inch: 28.19 dollars.
 @pytest.mark.parametrize(
     ("name", "usage", "given", "total"),
@@ -73,6 +74,7 @@ def tariff_of(name: str) -> Tariff:
         ("jp-fukuoka", "60", {"size": "13", "service": "sewerage"}, 9_438),
         ("jp-osaka", "20", {}, 2_112),
         ("jp-osaka", "30", {"class": "business"}, 5_643),
+        ("jp-kansai-a", "260", {"direct_debit": "yes"}, 6_175),
         ("us-nampa-water", "1400", {"size": "1"}, 2_819),
     ],
 )
