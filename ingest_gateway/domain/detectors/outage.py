@@ -3,8 +3,9 @@
 Rule, at each early tick: the zone is dark when hardly any of its meters that spoke with power within the last slots
 does so now. That is an outage, not lost radio, when a meter's last gasp (all volts near 0) tells so, or when meters of
 other zones are heard through the very concentrators that the silent ones use: each silent meter behind a heard
-concentrator weighs 1 for each slot, each gasp 3, and 4 open it; so twelve silent neighbours need one slot and two need
-two. One meter alone is without supply when it gasped and nothing came after, while its zone is supplied.
+concentrator weighs 1 for each slot (all of them together 1, where too few others are heard to be sure), each gasp 3,
+and 4 open it; so twelve silent neighbours need one slot and two need two. One meter alone is without supply when it
+gasped and nothing came after, while its zone is supplied.
 It ends when a third of the zone's silent meters speak with power again. What nothing told in time, the registers may
 tell afterwards (`outage_afterwards`); that opens in the past and ends at the next slot.
 Units: slots, Wh. Source: last-gasp practice of AMI; the register as the witness of supply.
@@ -22,7 +23,7 @@ from ingest_gateway.domain.checking.findings import Finding, Kind, Scope
 from ingest_gateway.domain.checking.meters import ELECTRICITY, NOWHERE
 from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
-from ingest_gateway.domain.checking.view import Cohort, Mask, Stage, View
+from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
 from ingest_gateway.domain.detectors.outage_afterwards import FIELDS, Stood, learn, look_back
 from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.volts import gasped
@@ -31,7 +32,8 @@ SPOKE_SLOTS = 4  # within so many slots a meter spoke: it is expected now
 GASP_SLOTS = 2
 GASP_WEIGHT = 3
 DARK_SHARE = 0.1  # at most so many of the zone's meters may still speak
-HEARD_SHARE = 0.3  # of a concentrator's other meters, and it is heard; most of them may be without supply as well
+SURE_SHARE = 0.7  # of a concentrator's other meters, and it is surely heard
+HEARD_SHARE = 0.3  # and it may be: many of them may be without supply as well, or their readings on the way
 BACK_SHARE = 1 / 3
 LONG_AGO = 30_000
 
@@ -133,7 +135,7 @@ class Outage:
         zones = view.cohort.zones
         may = silent & ~view.quiet
         gasps = zones.count(may & (state["gasp"] <= GASP_SLOTS))
-        told_silent = zones.count(may & _heard(view)) if dark.any() else np.zeros(len(zones), dtype=np.intp)
+        told_silent = self._evidence_of_silence(view, may) if dark.any() else np.zeros(len(zones), dtype=np.intp)
         weight, is_open, silent_then = state["zone_weight"], state["zone_open"], state["zone_silent"]
         weight[:] = np.where(dark, weight + np.maximum(told_silent, GASP_WEIGHT * gasps), 0.0)
         state["zone_dark"][:] = np.where(dark, state["zone_dark"] + 1, 0)
@@ -167,6 +169,13 @@ class Outage:
                 )
             )
         return findings
+
+    @staticmethod
+    def _evidence_of_silence(view: View, silent: Mask) -> NDArray[np.intp]:
+        """Count in each zone the silent meters behind concentrators that are heard; of those that may be, one."""
+        zones, share = view.cohort.zones, _heard_share(view)
+        surely, perhaps = zones.count(silent & (share >= SURE_SHARE)), zones.count(silent & (share >= HEARD_SHARE))
+        return np.maximum(surely, np.minimum(perhaps, 1))
 
     def _meters(self, view: View, state: Arrays, *, powered: Mask, dark: Mask) -> list[Finding]:
         zones, is_open = view.cohort.zones, state["open"]
@@ -208,9 +217,9 @@ def _move(state: Arrays, *, powered: Mask, dead: Mask) -> None:
     gasp[dead] = 0
 
 
-def _heard(view: View) -> Mask:
-    """Tell of which meters the concentrator is heard now, by its meters of other zones (of the network, where a meter
-    has no concentrator that is known)."""
+def _heard_share(view: View) -> Floats:
+    """Tell how well each meter's concentrator is heard now: the share of its meters of other zones (of the network,
+    where a meter has no concentrator that is known); 1 for a meter that is heard itself, gasping."""
     zones, gateways, networks = view.cohort.zones, view.cohort.gateways, view.cohort.networks
     ways = len(gateways) + len(networks) + 1
     by_network = np.where(networks.of == NOWHERE, ways - 1, len(gateways) + networks.of)
@@ -223,5 +232,5 @@ def _heard(view: View) -> Mask:
         return by_way[way] - np.bincount(pair[mask], minlength=ways * in_zones)[pair]
 
     others = elsewhere(view.missed <= SPOKE_SLOTS)
-    heard = (others > 0) & (elsewhere(view.seen) >= HEARD_SHARE * others)
-    return heard | gasped(view)
+    share = np.divide(elsewhere(view.seen), others, out=np.zeros(len(way)), where=others > 0)
+    return np.where(gasped(view), 1.0, share)

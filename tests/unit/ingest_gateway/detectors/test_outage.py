@@ -90,6 +90,12 @@ def test_a_feeder_of_three_zones_out_of_four_is_found_by_the_fourth() -> None:
     assert sorted(begun(found)) == [("outage", "zone", zone) for zone in (1, 2, 3)]
 
 
+def test_a_slot_of_which_half_is_still_on_its_way_is_no_outage_of_those_that_are_missing() -> None:
+    table = supply()
+    table.heard[OUT, [*range(6), 6, 7, 8]] = False
+    assert found_in(table, Outage()) == []
+
+
 @pytest.mark.parametrize("still_speaking", [0, 2])
 def test_a_zone_is_dark_only_when_hardly_any_of_its_meters_speaks(still_speaking: int) -> None:
     found = found_in(dark(supply(), slice(still_speaking, 6)), Outage())
