@@ -1,10 +1,13 @@
 """The broker's address: who we are there, whom we trust, and what is wrong with it."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from ingest_gateway.mqtt.link import BrokerAddress, BrokerAddressUnusable
+from ingest_gateway.mqtt.buffer import Buffer
+from ingest_gateway.mqtt.connection import Connection
+from ingest_gateway.mqtt.link import BrokerAddress, BrokerAddressUnusable, LinkOptions
 
 
 def test_the_files_of_a_line_with_certificates_are_named_in_the_address() -> None:
@@ -26,3 +29,21 @@ def test_a_file_that_cannot_be_used_is_named(option: str, tmp_path: Path) -> Non
     for path in (tmp_path / "none.pem", empty):
         with pytest.raises(BrokerAddressUnusable, match=path.name):
             BrokerAddress.of(f"mqtts://broker?{option}={path}").tls_context()
+
+
+@pytest.mark.parametrize(
+    ("url", "plain_paho", "subscription", "protocols"),
+    [
+        ("mqtt://broker", False, "suiden/#", ["5", "3.1.1"]),
+        ("mqtt://broker", True, "suiden/#", ["3.1.1", "5"]),
+        ("mqtt://broker", True, "$share/group/suiden/#", ["5", "3.1.1"]),
+        ("mqtt://broker?protocol=5", True, "suiden/#", ["5"]),
+    ],
+)
+def test_plain_paho_speaks_what_costs_it_least_unless_told_or_in_a_group(
+    url: str, plain_paho: bool, subscription: str, protocols: list[str]
+) -> None:
+    options = LinkOptions("a", [subscription], 10, 10, 10, plain_paho)
+    buffer = Buffer(max_messages=1, max_bytes=1, max_age_s=1)
+    connection = Connection(address=BrokerAddress.of(url), options=options, buffer=buffer, stop=threading.Event())
+    assert connection._protocols == protocols

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest_gateway.domain import suiden_json
@@ -154,6 +154,8 @@ ODD = [
 
 
 @given(st.lists(st.sampled_from(GOOD + ODD) | st.sampled_from(GOOD), max_size=8))
+@example([b'{"seq":3} {"seq":4}', b"\r"])
+@example([b" ", b'{"seq":3}{"seq":4}'])
 def test_messages_read_together_are_each_read_as_by_itself(payloads: list[bytes]) -> None:
     assert told(decode_many(payloads)) == [alone(payload) for payload in payloads]
 
