@@ -202,12 +202,12 @@ def map_points(conn: Connection[TupleRow], *, utility_id: int) -> list[MapPoint]
 
 
 def watch_list(conn: Connection[TupleRow], *, utility_id: int) -> list[Watched]:
-    """List the weak findings that last, for a person to judge, newest first; those that have a ticket are left out."""
+    """List the weak findings that last and are kept with no incident, for a person to judge, newest first."""
     listed = [one for one in ingest.open_anomalies(conn, utility_id=utility_id) if one.outlet == "watch"]
     ids = [one.anomaly_id for one in listed]
-    placed = incidents.placed_anomalies(conn, utility_id=utility_id, anomaly_ids=ids)
+    followed = incidents.followed_anomalies(conn, utility_id=utility_id, anomaly_ids=ids)
     said = {one.anomaly_id: one for one in labels.of_anomalies(conn, utility_id=utility_id, anomaly_ids=ids)}
-    return [Watched(one, said.get(one.anomaly_id)) for one in listed if one.anomaly_id not in placed]
+    return [Watched(one, said.get(one.anomaly_id)) for one in listed if one.anomaly_id not in followed]
 
 
 def answers(conn: Connection[TupleRow], *, utility_id: int, since: datetime) -> list[Label]:

@@ -53,16 +53,21 @@ class Incident:
         return at_s if finding.finding_id in self.open_ids else self.ended_s.get(finding.finding_id, finding.at_s)
 
     @property
+    def strong(self) -> tuple[Finding, ...]:
+        """Give the findings that make it an incident; weak ones are only kept with it."""
+        return tuple(finding for finding in self.findings if finding.outlet == "ticket")
+
+    @property
     def zone_ids(self) -> frozenset[int]:
         """Give the zones that a finding names as a whole, and the zone of its leading one."""
-        named = {finding.zone_id for finding in self.findings if finding.scope == "zone"} | {self.zone_id}
+        named = {finding.zone_id for finding in self.strong if finding.scope == "zone"} | {self.zone_id}
         return frozenset(zone_id for zone_id in named if zone_id is not None)
 
     @property
     def meter_ids(self) -> tuple[int, ...]:
         """Give every meter that shows it, in the order in which they came."""
         shown: dict[int, None] = {}
-        for finding in self.findings:
+        for finding in self.strong:
             if finding.meter_id is not None:
                 shown.setdefault(finding.meter_id)
             shown.update(dict.fromkeys(finding.meter_ids))

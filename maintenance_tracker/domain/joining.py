@@ -66,8 +66,13 @@ def absorbs(incident: Incident, *, other: Incident) -> bool:
 
 
 def joined(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
-    """Give the incident with the finding; one that ranks higher names it, and many meters make it the zone's."""
+    """Give the incident with the finding; one that ranks higher names it, and many meters make it the zone's.
+
+    A weak one is kept with it and changes nothing: it neither names an incident nor holds it open.
+    """
     findings = (*incident.findings, finding)
+    if finding.outlet == "watch":
+        return replace(incident, findings=findings)
     moved = replace(
         incident,
         findings=findings,
@@ -75,8 +80,7 @@ def joined(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
         quiet_s=None,
         since_s=min(incident.since_s, finding.since_s),
     )
-    tells_better = finding.outlet == "ticket" and rule_of(finding.kind).rank > rule_of(incident.kind).rank
-    if tells_better and incident.scope != "flood":
+    if rule_of(finding.kind).rank > rule_of(incident.kind).rank and incident.scope != "flood":
         moved = replace(moved, kind=finding.kind, zone_id=finding.zone_id if finding.scope == "zone" else moved.zone_id)
     return _widened(moved, finding=finding, sizes=sizes)
 
@@ -103,7 +107,7 @@ def _takes_meters(incident: Incident, own: GroupingRule, finding: Finding, other
     if incident.scope == "meter":
         return _is_shared(incident, own, finding)
     if incident.scope == "zone":
-        return any(_is_recent(incident, known, finding) for known in incident.findings)
+        return any(_is_recent(incident, known, finding) for known in incident.strong)
     return _same_place(incident, finding=finding)
 
 
@@ -111,7 +115,7 @@ def _explains(incident: Incident, own: GroupingRule, finding: Finding, other: Gr
     """Tell whether trouble of another cause is an effect of the incident: it began while a finding there lasted."""
     if other.cause not in own.explains or incident.scope == "flood":
         return False
-    for known in incident.findings:
+    for known in incident.strong:
         here = known.meter_id == finding.meter_id if known.scope == "meter" else known.zone_id == finding.zone_id
         late_s = finding.since_s - known.since_s
         lasts_until_s = incident.lasted_until(known, at_s=finding.at_s) + AFTERMATH_S
@@ -128,7 +132,7 @@ def _is_shared(incident: Incident, own: GroupingRule, finding: Finding) -> bool:
         near = incident.gateway_id is not None and finding.gateway_id == incident.gateway_id
     else:
         near = incident.zone_id is not None and finding.zone_id == incident.zone_id
-    return near and any(abs(finding.since_s - known.since_s) < own.shared_s for known in incident.findings)
+    return near and any(abs(finding.since_s - known.since_s) < own.shared_s for known in incident.strong)
 
 
 def _goes_on(incident: Incident, own: GroupingRule, finding: Finding, other: GroupingRule) -> bool:
@@ -141,7 +145,7 @@ def _goes_on(incident: Incident, own: GroupingRule, finding: Finding, other: Gro
         return False
     if incident.scope != "zone":
         return _same_place(incident, finding=finding)
-    same = [known for known in incident.findings if _is_recent(incident, known, finding)]
+    same = [known for known in incident.strong if _is_recent(incident, known, finding)]
     if finding.kind == "pipe_burst":
         return any(known.kind == "pipe_burst" or known.since_s > finding.since_s - GROWTH_S for known in same)
     return bool(same)
@@ -175,7 +179,7 @@ def _is_simultaneous(incident: Incident, own: GroupingRule, finding: Finding, ot
 
 def _widened(incident: Incident, *, finding: Finding, sizes: Sizes) -> Incident:
     """Give the incident the scope that its findings have now."""
-    if incident.scope == "flood" or finding.outlet == "watch":
+    if incident.scope == "flood":
         return incident
     meters = len(incident.meter_ids)
     if rule_of(incident.kind).cause == "silence":

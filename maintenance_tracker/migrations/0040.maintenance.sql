@@ -53,6 +53,7 @@ CREATE TABLE incident_anomaly (
     incident_id bigint NOT NULL,
     anomaly_id bigint NOT NULL,
     gateway_id bigint,                   -- the concentrator that the meter speaks through, where silence is the trouble
+    holds boolean NOT NULL,              -- false: a weak one, kept with it
     joined_at timestamptz NOT NULL,
     ended_at timestamptz,                -- when it was known to have ended
     PRIMARY KEY (utility_id, incident_id, anomaly_id),

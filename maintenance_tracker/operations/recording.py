@@ -30,6 +30,7 @@ from maintenance_tracker.operations.steps import write_merged, write_reopened
 from maintenance_tracker.operations.telling import NoticeKind, tell_customers, tell_screens
 from maintenance_tracker.operations.tracked import Tracked, instant, row_of
 from maintenance_tracker.store import incidents, tickets, timeline, waiting
+from maintenance_tracker.store.incidents import Member
 from maintenance_tracker.store.tickets import Ticket
 from registry import queries as registry
 
@@ -236,13 +237,17 @@ def _rename(writer: Writer, incident: Incident, ticket: Ticket, *, at: datetime)
 
 
 def _put(writer: Writer, incident: Incident, findings: Iterable[Finding], *, at: datetime) -> None:
-    incidents.put_members(
-        writer.conn,
-        utility_id=writer.utility_id,
-        incident_id=writer.id_of(incident),
-        gateways={one.finding_id: one.gateway_id if rule_of(one.kind).cause == "silence" else None for one in findings},
-        at=at,
-    )
+    incident_id = writer.id_of(incident)
+    members = [
+        Member(
+            incident_id=incident_id,
+            anomaly_id=one.finding_id,
+            gateway_id=one.gateway_id if rule_of(one.kind).cause == "silence" else None,
+            holds=one.outlet == "ticket",
+        )
+        for one in findings
+    ]
+    incidents.put_members(writer.conn, utility_id=writer.utility_id, members=members, at=at)
 
 
 def _update(writer: Writer, incident: Incident, *, found_at: datetime, over_at: datetime | None) -> None:

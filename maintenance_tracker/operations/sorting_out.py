@@ -85,8 +85,8 @@ def answer_watched(
     :raises AnomalyUnknown: if there is no such finding
     """
     anomaly = ingest.anomaly(conn, utility_id=utility_id, anomaly_id=anomaly_id)
-    tracked = incidents.incident_of_anomaly(conn, utility_id=utility_id, anomaly_id=anomaly_id)
-    if anomaly.outlet != "watch" or tracked is not None:
+    followed = incidents.followed_anomalies(conn, utility_id=utility_id, anomaly_ids=[anomaly_id])
+    if anomaly.outlet != "watch" or followed:
         raise NotOnWatchList(f"finding {anomaly_id} has a ticket already; say there what it turned out to be")
     labels.insert(
         conn,

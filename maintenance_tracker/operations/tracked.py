@@ -166,7 +166,14 @@ def instant(at_s: int) -> datetime:
 
 def _incident(row: IncidentRow, members: Iterable[Member], found: Mapping[int, Anomaly]) -> Incident:
     own = [member for member in members if member.incident_id == row.incident_id]
-    placed = [finding_of(found[one.anomaly_id], networks={}, gateway_id=one.gateway_id) for one in own]
+    placed = [
+        replace(
+            finding_of(found[one.anomaly_id], networks={}, gateway_id=one.gateway_id),
+            network_id=row.network_id,
+            outlet="ticket" if one.holds else "watch",
+        )
+        for one in own
+    ]
     return Incident(
         incident_id=row.incident_id,
         kind=row.kind,
@@ -178,8 +185,8 @@ def _incident(row: IncidentRow, members: Iterable[Member], found: Mapping[int, A
         meter_id=row.meter_id,
         opened_s=_s(row.opened_at),
         since_s=_s(row.began_at),
-        findings=tuple(replace(finding, network_id=row.network_id) for finding in placed),
-        open_ids=frozenset(member.anomaly_id for member in own if member.ended_at is None),
+        findings=tuple(placed),
+        open_ids=frozenset(member.anomaly_id for member in own if member.holds and member.ended_at is None),
         ended_s={member.anomaly_id: _s(member.ended_at) for member in own if member.ended_at is not None},
         quiet_s=None if row.quiet_at is None else _s(row.quiet_at),
         repaired_s=None if row.repaired_at is None else _s(row.repaired_at),

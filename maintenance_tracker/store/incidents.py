@@ -1,6 +1,6 @@
 """Incidents: one fault in the world, with the findings it caused and the points that show it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,8 +40,9 @@ class Member:
 
     incident_id: int
     anomaly_id: int
-    gateway_id: int | None
-    ended_at: datetime | None
+    gateway_id: int | None  # the concentrator, where silence is the trouble
+    holds: bool  # False: a weak one, kept with it
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def members(conn: Connection[TupleRow], *, utility_id: int, incident_ids: Collec
     with conn.cursor(row_factory=class_row(Member)) as cursor:
         return cursor.execute(
             """
-            SELECT incident_id, anomaly_id, gateway_id, ended_at FROM incident_anomaly
+            SELECT incident_id, anomaly_id, gateway_id, holds, ended_at FROM incident_anomaly
             WHERE utility_id = %(utility_id)s AND incident_id = ANY (%(incident_ids)s)
             ORDER BY joined_at, anomaly_id
             """,
@@ -157,30 +158,25 @@ def update(
     )
 
 
-def put_members(
-    conn: Connection[TupleRow],
-    *,
-    utility_id: int,
-    incident_id: int,
-    gateways: Mapping[int, int | None],
-    at: datetime,
-) -> None:
-    """Make findings (each with its concentrator, if that matters) those of this incident, wherever they were before."""
+def put_members(conn: Connection[TupleRow], *, utility_id: int, members: Sequence[Member], at: datetime) -> None:
+    """Make findings those of their incident, wherever they were before."""
     conn.execute(
         """
-        INSERT INTO incident_anomaly (utility_id, incident_id, anomaly_id, gateway_id, joined_at)
-        SELECT %(utility_id)s, %(incident_id)s, given.anomaly_id, given.gateway_id, %(at)s
-        FROM unnest(%(anomaly_ids)s::bigint[], %(gateway_ids)s::bigint[]) AS given (anomaly_id, gateway_id)
+        INSERT INTO incident_anomaly (utility_id, incident_id, anomaly_id, gateway_id, holds, joined_at)
+        SELECT %(utility_id)s, given.incident_id, given.anomaly_id, given.gateway_id, given.holds, %(at)s
+        FROM unnest(%(incident_ids)s::bigint[], %(anomaly_ids)s::bigint[], %(gateway_ids)s::bigint[],
+                    %(holds)s::boolean[]) AS given (incident_id, anomaly_id, gateway_id, holds)
         ORDER BY given.anomaly_id
         ON CONFLICT (utility_id, anomaly_id) DO UPDATE
-        SET incident_id = excluded.incident_id, joined_at = excluded.joined_at
+        SET incident_id = excluded.incident_id, holds = excluded.holds, joined_at = excluded.joined_at
         WHERE incident_anomaly.incident_id <> excluded.incident_id
         """,
         {
             "utility_id": utility_id,
-            "incident_id": incident_id,
-            "anomaly_ids": list(gateways),
-            "gateway_ids": list(gateways.values()),
+            "incident_ids": [member.incident_id for member in members],
+            "anomaly_ids": [member.anomaly_id for member in members],
+            "gateway_ids": [member.gateway_id for member in members],
+            "holds": [member.holds for member in members],
             "at": at,
         },
     )
@@ -227,6 +223,22 @@ def placed_anomalies(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids
         SELECT anomaly_id FROM anomaly_waiting
         WHERE utility_id = %(utility_id)s AND anomaly_id = ANY (%(anomaly_ids)s)
         ORDER BY anomaly_id
+        """,
+        {"utility_id": utility_id, "anomaly_ids": list(anomaly_ids)},
+    ).fetchall()
+    return {anomaly_id for (anomaly_id,) in rows}
+
+
+def followed_anomalies(conn: Connection[TupleRow], *, utility_id: int, anomaly_ids: Collection[int]) -> set[int]:
+    """Tell which of the findings belong to an incident that is not over, and whose ticket was not cancelled."""
+    rows = conn.execute(
+        """
+        SELECT m.anomaly_id FROM incident_anomaly AS m
+        JOIN incident AS i ON i.utility_id = m.utility_id AND i.incident_id = m.incident_id
+        JOIN ticket AS t ON t.utility_id = i.utility_id AND t.incident_id = i.incident_id
+        WHERE m.utility_id = %(utility_id)s AND m.anomaly_id = ANY (%(anomaly_ids)s)
+            AND i.over_at IS NULL AND t.state <> 'cancelled'
+        ORDER BY m.anomaly_id
         """,
         {"utility_id": utility_id, "anomaly_ids": list(anomaly_ids)},
     ).fetchall()

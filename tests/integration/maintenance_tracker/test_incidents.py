@@ -199,6 +199,22 @@ def test_a_weak_finding_waits_for_a_person_and_every_answer_is_kept(town):
     ]
     with pytest.raises(operations.NotOnWatchList):
         answer(leak, "dismissed")
+    town.end(leak, at=T0 + 2 * HOUR)
+    assert [ticket.quiet for ticket in town.tickets()] == [True], (
+        "what a person confirmed holds its ticket as others do"
+    )
+
+
+def test_a_weak_finding_is_kept_with_the_ticket_it_confirms_until_that_is_over(town):
+    give(town, sag := town.write(None, kind="pressure_sag", zone="W1"))
+    give(town, weak := town.write(0, kind="pressure_sag", outlet="watch", at=T0 + HOUR))
+    [ticket] = town.tickets()
+    assert town.view(ticket.ticket_id).anomaly_ids == (sag, weak)
+    assert queries.watch_list(town.conn, utility_id=town.utility_id) == []
+    town.end(sag, at=T0 + 2 * HOUR)
+    assert [ticket.quiet for ticket in town.tickets()] == [True]
+    operations.settle(town.conn, utility_id=town.utility_id, at=T0 + 24 * HOUR)
+    assert [one.anomaly.anomaly_id for one in queries.watch_list(town.conn, utility_id=town.utility_id)] == [weak]
 
 
 def test_after_a_repair_the_checker_is_asked_to_learn_anew(town):

@@ -264,6 +264,15 @@ def test_a_weak_finding_opens_nothing_but_belongs_to_what_it_confirms():
     assert kinds_of(group.step(at_s=T0 + 2 * HOUR, opened=[weak])) == [Joined]
 
 
+def test_a_weak_finding_holds_no_incident_open_and_draws_nothing_to_it():
+    group = grouping()
+    swell = zone("voltage_swell", 1)
+    group.step(at_s=T0, opened=[swell])
+    group.step(at_s=T0 + HOUR, opened=[zone("voltage_swell", 1, at=T0 + HOUR, outlet="watch")])
+    assert kinds_of(group.step(at_s=T0 + 2 * HOUR, opened=[], ended=[swell.finding_id])) == [Quieted]
+    assert opened(group.step(at_s=T0 + 9 * HOUR, opened=[zone("voltage_swell", 1, at=T0 + 9 * HOUR)]))
+
+
 def test_a_finding_from_before_the_repair_belongs_to_it_and_a_later_one_reopens_it():
     group = grouping()
     [incident] = opened(group.step(at_s=T0, opened=[zone("pipe_burst", 1)]))
