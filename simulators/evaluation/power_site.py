@@ -199,7 +199,7 @@ def _voltages(
         volts[:, there] = (site.nominal_v * (level + grid + sway - drop + _taps(own, options=options, size=len(at_s))))[
             :, None
         ]
-    ohm = chance.uniform(0.05, 0.45, len(transformer)) * (site.nominal_v / 230.0) ** 2
+    ohm = chance.uniform(0.05, 0.32, len(transformer)) * (site.nominal_v / 230.0) ** 2
     own_noise = sky.remember(chance.normal(0, 0.25, net_w.shape), stays=0.3)
     if options.homes == "real":
         own_noise = own_noise + _of_season(chance, at_s, size=len(transformer), options=options)
