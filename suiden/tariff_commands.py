@@ -68,6 +68,12 @@ def quote_(
     ended: Annotated[bool, typer.Option("--ended", help="a part because supply ended, rather than began")] = False,
     set_: Facts = None,
     size_changed: Annotated[str | None, typer.Option(help="day of a change of size; --set size_before=13")] = None,
+    before: Annotated[
+        list[str] | None, typer.Option(help="bill an estimate: use of the bill before (again for earlier ones)")
+    ] = None,
+    estimated: Annotated[
+        list[str] | None, typer.Option(help="settle estimates: use that each of them was billed on")
+    ] = None,
     intervals: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="CSV: start, kwh, export")] = None,
     days_late: Annotated[int, typer.Option(min=0, help="days after the due date on which it is paid")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -89,6 +95,8 @@ def quote_(
         is_partial=partial,
         is_end=ended,
         size_changed_on=size_changed,
+        before=before or (),
+        estimated=estimated or (),
         intervals=intervals,
     )
     document, shown = tariff_desk.quoted(tariff, asked=asked, today=clock.wall_now().date(), days_late=days_late)

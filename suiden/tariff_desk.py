@@ -15,6 +15,7 @@ from rich.console import Console
 from rating_engine import tariffs
 from rating_engine.domain.decimals import decimal_text, grouped_text
 from rating_engine.domain.document import DocumentInvalid, parse
+from rating_engine.domain.estimates import EstimateImpossible
 from rating_engine.domain.facts import FactMissing, MonthNotPriced
 from rating_engine.domain.intervals import IntervalsUnusable, measures_of, read_intervals
 from rating_engine.domain.late_fee import charge as late_fee
@@ -29,6 +30,7 @@ from suiden.errors import NotPossibleHere
 out = Console(soft_wrap=True, highlight=False, markup=False)
 REFUSALS = (
     ClassNotPriced,
+    EstimateImpossible,
     FactMissing,
     FactNotKnown,
     IntervalsUnusable,
@@ -58,6 +60,8 @@ class Asked:
     is_partial: bool | None = None
     is_end: bool = False
     size_changed_on: str | None = None
+    before: Sequence[str] = ()
+    estimated: Sequence[str] = ()
     intervals: Path | None = None
 
 
@@ -119,6 +123,8 @@ def question_of(tariff: Tariff, asked: Asked) -> Question:
         is_partial=asked.is_partial,
         is_end=asked.is_end,
         size_changed_on=_day(asked.size_changed_on),
+        before=tuple(_number(one, what="--before") for one in asked.before),
+        estimated=tuple(_number(one, what="--estimated") for one in asked.estimated),
     )
 
 

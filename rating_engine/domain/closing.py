@@ -98,6 +98,19 @@ def close(tariff: Tariff, rated: Sequence[Rated]) -> Rating:
     return Rating(tuple(lines), tuple(services), total, sum(one.tax_minor for one in services))
 
 
+def with_settlement(rating: Rating, *, change_minor: int, tax_minor: int) -> Rating:
+    """Add what earlier bills on estimates were too low or too high by, as a line of its own."""
+    if not change_minor:
+        return rating
+    line = _extra("other", "settlement", "settlement", change_minor, rate="", arithmetic="")
+    return Rating(
+        lines=(*rating.lines, line),
+        services=(*rating.services, ServiceTotal("other", change_minor, tax_minor)),
+        total_minor=rating.total_minor + change_minor,
+        tax_minor=rating.tax_minor + tax_minor,
+    )
+
+
 def _amounts(index: int, one: Rated) -> list[_Amount]:
     default = tax_rate(one)
     return [

@@ -1,13 +1,15 @@
 """Quoting: from what a person asks (use, size, months, days) to what rating needs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 
 from rating_engine.domain.blocks import BlocksBy
+from rating_engine.domain.closing import with_settlement
+from rating_engine.domain.estimates import estimate, still_to_bill
 from rating_engine.domain.facts import FactMissing
-from rating_engine.domain.months import days_of
+from rating_engine.domain.months import days_of, share_out
 from rating_engine.domain.rate import FactNotKnown, Rating, Use, rate
 from rating_engine.domain.rounding import to_decimals
 from rating_engine.domain.tariff import Shared, Tariff
@@ -81,6 +83,8 @@ class Question:
     is_partial: bool | None = None
     is_end: bool = False
     size_changed_on: date | None = None
+    before: Sequence[Fraction] = ()  # uses of earlier bills, the last one first: this one is estimated
+    estimated: Sequence[Fraction] = ()  # uses billed on estimates since the last true reading: this one settles them
 
 
 def quote(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, Use]:
@@ -89,8 +93,29 @@ def quote(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, U
     :raises UnitsDiffer: if the unit is another kind than the tariff's
     :raises PeriodUnusable: if the days make no period, or the tariff has none of the services
     """
+    tariff = _only_services(tariff, question.services)
+    if question.before:
+        usage = estimate(tariff.estimation, before=question.before, cycle_months=tariff.cycle.months)
+        question = replace(question, usage=usage, before=())
+    if question.estimated and tariff.estimation.settle == "rebill":
+        return _billed_again(tariff, question=question, today=today)
+    if question.estimated:
+        rest = still_to_bill(used=question.usage, estimated=question.estimated)
+        question = replace(question, usage=rest, estimated=())
     use = use_of(tariff, question=question, today=today)
-    return rate(_only_services(tariff, question.services), use=use), use
+    return rate(tariff, use=use), use
+
+
+def _billed_again(tariff: Tariff, *, question: Question, today: date) -> tuple[Rating, Use]:
+    """Share the use out over all periods since the last true reading, and take off what was billed on estimates."""
+    shares = share_out(question.usage, count=len(question.estimated) + 1, odd_to=tariff.cycle.odd_to)
+    plain = replace(question, estimated=())
+    ratings = [quote(tariff, question=replace(plain, usage=share), today=today) for share in shares]
+    billed = [quote(tariff, question=replace(plain, usage=use), today=today)[0] for use in question.estimated]
+    last, use = ratings[-1]
+    change = sum(rating.total_minor for rating, _ in ratings[:-1]) - sum(one.total_minor for one in billed)
+    tax = sum(rating.tax_minor for rating, _ in ratings[:-1]) - sum(one.tax_minor for one in billed)
+    return with_settlement(last, change_minor=change, tax_minor=tax), use
 
 
 def use_of(tariff: Tariff, *, question: Question, today: date) -> Use:

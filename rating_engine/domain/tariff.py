@@ -11,6 +11,7 @@ from rating_engine.domain import values
 from rating_engine.domain.blocks import Blocks, BlocksBy
 from rating_engine.domain.calendar import Calendar
 from rating_engine.domain.demand import Demand
+from rating_engine.domain.estimates import Estimation
 from rating_engine.domain.fees import Fee
 from rating_engine.domain.late_fee import LateFee
 from rating_engine.domain.limits import Limit
@@ -257,6 +258,7 @@ class Tariff(values.Part):
     facts: dict[Name, FactRule] = Field(default={})
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     bill: WholeBill = WholeBill()
+    estimation: Estimation = Estimation()
     late_fee: LateFee | None = None
 
     @model_validator(mode="after")

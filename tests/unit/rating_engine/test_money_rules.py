@@ -1,6 +1,8 @@
 """Rounding, tax, proration, discounts after tax and late fees, on bills reckoned by hand."""
 
 from datetime import date
+from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -203,3 +205,30 @@ def test_a_late_fee_is_reckoned(rule: str, overdue: int, days: int, fee: int) ->
     tariff = parse(document("- {item: base, model: fee, price: 1}", top=f"late_fee: {rule}\n"))
     assert tariff.late_fee is not None
     assert late_fee(tariff.late_fee, overdue_minor=overdue, days_late=days, minor=1) == fee
+
+
+CURVED = "- {item: use, model: blocks, blocks: [{upto: 10, price: 10}, {price: 100}]}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "amount"),
+    [
+        ("{method: mean, bills: 3}", {"before": (10, 8, 7)}, 80),  # 8.33, cut to 8
+        ("{method: mean, bills: 2, mode: up}", {"before": (8, 7, 90)}, 80),
+        ("{method: last_year}", {"before": (1,) * 11 + (9,)}, 90),
+        # 36 in three periods, of which two were billed on 10: 16 are left, or 12 in each, for which 2 × 100 were billed.
+        ("{settle: next_bill}", {"usage": 36, "estimated": (10, 10)}, 100 + 600),
+        ("{settle: rebill}", {"usage": 36, "estimated": (10, 10)}, 3 * 300 - 2 * 100),
+        ("{settle: next_bill}", {"usage": 15, "estimated": (10, 10)}, 0),
+        ("{settle: rebill}", {"usage": 15, "estimated": (10, 10)}, 3 * 50 - 2 * 100),
+    ],
+)
+def test_estimates_are_reckoned_and_settled(rule: str, given: dict[str, Any], amount: int) -> None:
+    text = document(
+        CURVED,
+        top=f"estimation: {rule}\n",
+        money=money("unit: 1, mode: down, scope: service, when: before_tax", tax="percent: 0, prices: tax_excluded"),
+    )
+    uses = {name: tuple(Fraction(use) for use in given.get(name, ())) for name in ("before", "estimated")}
+    rating = bill(text, str(given.get("usage", 0)), **uses)
+    assert rating.total_minor == amount == sum(line.amount_minor for line in rating.lines)

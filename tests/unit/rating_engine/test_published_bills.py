@@ -82,6 +82,12 @@ def test_a_published_bill_is_met(name: str, usage: str, given: dict[str, str], t
     assert quoted(name, usage, **given).total_minor == total
 
 
+# http://www.town.noheji.aomori.jp/life/seikatsu/suido/suido-ryokin: winter's bills are on the mean of 40 and 44 m³.
+def test_a_winter_bill_of_noheji_is_on_the_mean_of_the_two_before() -> None:
+    question = Question(usage=Fraction(0), before=(Fraction(44), Fraction(40), Fraction(45)), month="2018-12")
+    assert quote(tariff_of("jp-noheji"), question=question, today=TODAY)[0].total_minor == 6_825
+
+
 # https://www.city.tono.iwate.jp/index.cfm/45,13242,249,482,html: the table by persons, with its sums.
 @pytest.mark.parametrize(
     ("persons", "total"),
