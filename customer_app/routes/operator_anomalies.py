@@ -101,7 +101,7 @@ def anomaly(
         facts=anomaly_texts.facts(visit, found),
         found=_found(visit, found),
         meter_path=f"/operator/meters/{meter_id}/dig?day={first}&days=3" if meter_id else "",
-        rule_path=f"/operator/checker#{found.detector.split(' ')[0]}",
+        rule_path="/operator/checker?detector={0}#{0}".format(found.detector.split(" ")[0]),
     )
     return visit.show(page)
 

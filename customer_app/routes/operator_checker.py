@@ -36,6 +36,7 @@ class CheckerPage(Page):
     detectors: tuple[DetectorBox, ...]
     changes: tuple[ChangeLine, ...]
     may_change: bool
+    opened: str  # the detector that is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,13 @@ class TrialPage(Page):
 
 
 @router.get("/operator/checker")
-def index(visit: Annotated[Visit, allowed("anomaly.view", action="checker.view")]) -> Response:
+def index(visit: Annotated[Visit, allowed("anomaly.view", action="checker.view")], detector: str = "") -> Response:
     """Show the detectors with their parameters, and what was changed."""
     page = CheckerPage(
         detectors=checker_pages.detectors(visit),
         changes=checker_pages.changes(visit),
         may_change=visit.may("checker.change"),
+        opened=detector,
     )
     return visit.show(page)
 
@@ -191,7 +193,7 @@ def change(
         at=visit.now,
     )
     visit.concerns(parameter=parameter, value=proposal.value, setting_id=setting_id, reason=reason.strip())
-    return visit.go(f"/operator/checker?changed={detector}", said="parameter-changed")
+    return visit.go(f"/operator/checker?detector={detector}", said="parameter-changed")
 
 
 def _started(visit: Visit, proposal: Proposal) -> Trial:

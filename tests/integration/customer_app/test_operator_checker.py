@@ -70,7 +70,7 @@ def test_a_change_shows_first_what_it_would_have_raised_and_only_then_is_put_in_
     form = {"csrf_token": token, "reason": "exchanged in rounds of a year", **given}
     assert client.post(BATTERY, data={**form, "reason": ""}).status_code == 400
     answer = client.post(BATTERY, data=form)
-    assert answer.headers["location"] == "/operator/checker?changed=low_battery&said=parameter-changed"
+    assert answer.headers["location"] == "/operator/checker?detector=low_battery&said=parameter-changed"
     text = client.get("/operator/checker").text
     assert "<b>25 %</b>" in text
     assert "exchanged in rounds of a year" in text
