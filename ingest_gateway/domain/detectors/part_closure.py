@@ -70,7 +70,7 @@ class PartClosure:
         if low.any():
             low &= self._is_apart(view, state, left)
         findings: list[Finding] = []
-        if low.any() or lost.any():
+        if low.any() or lost.any() or state["told"].any():
             np.copyto(lost, np.minimum(lost + 1, MOST_SAMPLES), where=low)
             np.copyto(lost, 0, where=~low & ~np.isnan(left))
             findings = self._begins(view, state, left) + self._ends(view, state)

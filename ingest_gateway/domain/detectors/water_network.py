@@ -11,7 +11,7 @@ Units: kPa, L/h, deviations. Source: district metering practice; the parts' own 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,9 @@ from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
 from ingest_gateway.domain.detectors import daily_peaks, zone_inflow, zone_pressure
+from ingest_gateway.domain.detectors.network_slot import NetworkSlot, affected, evidence
 from ingest_gateway.domain.detectors.telling import told
-from ingest_gateway.domain.detectors.zone_inflow import Inflow
-from ingest_gateway.domain.detectors.zone_layout import Layout, layout_of
-from ingest_gateway.domain.detectors.zone_pressure import Pressure
+from ingest_gateway.domain.detectors.zone_layout import layout_of
 
 HOUR_S = 3_600
 TAIL_S = 2 * HOUR_S  # after planned work, until the network is as usual
@@ -44,26 +43,11 @@ ENDED_FALL, FALL_CALM_S = 0.5, HOUR_S
 ENDED_BURST, BURST_CALM_S = 0.35, 4 * HOUR_S
 ENDED_LEAK, LEAK_LASTS, LEAK_CALM_S = 0.4, 0.6, 12 * HOUR_S
 LEVEL_GAIN = {"burst": 0.3, "leak": 1.5}  # of a filter's own, by which the level of what is open follows
-AFFECTED_TIMES = 1.5  # the least fall, for a meter to be counted among those affected
 NOTHING, SAG, CLOSURE = 0, 1, 2  # what was told of a zone's low pressure
 TOLD: tuple[Kind | None, ...] = (None, "pressure_sag", "valve_closure")
 BURST: Kind = "pipe_burst"
 LEAK: Kind = "slow_leak"
 NONE_OF_THEM = np.zeros(0, dtype=np.intp)
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """All that one slot tells, and which zones are at work."""
-
-    view: View
-    state: Arrays
-    layout: Layout
-    inflow: Inflow
-    pressure: Pressure
-    day_off: NDArray[np.intp]
-    quiet: Mask
-    limits: dict[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +100,16 @@ class WaterNetwork:
         _learn(slot)
         return findings
 
-    def _measured(self, view: View, state: Arrays) -> _Slot:
+    def _measured(self, view: View, state: Arrays) -> NetworkSlot:
         layout = layout_of(view.cohort)
         zones = view.cohort.zones
         at_work = zones.count(view.quiet) >= np.maximum(zones.size, 1)
         state["tail_until_s"][at_work] = view.slot_s + TAIL_S
         quiet = view.slot_s <= state["tail_until_s"]
         at_rest = ~quiet & ~state["fall_open"]
-        usual = zone_inflow.slot_of(view, state, layout=layout)
+        leak_lph = np.where(state["leak_open"], state["leak_level"], 0.0)
+        burst_lph = np.where(state["burst_open"], state["burst_level"], 0.0)
+        usual = zone_inflow.slot_of(view, state, layout=layout, lost_lph=leak_lph + burst_lph)
         pressure = zone_pressure.measure(view, state, layout=layout, day_off=usual.off, settled=at_rest)
         sinks = pressure.now_below > pressure.least  # what its inlet takes tells nothing of other zones
         inflow = zone_inflow.measure(
@@ -133,16 +119,16 @@ class WaterNetwork:
             slot=usual,
             may_judge=at_rest,
             sinks=sinks,
-            leak_lph=np.where(state["leak_open"], state["leak_level"], 0.0),
+            leak_lph=leak_lph,
             bursting=state["burst_open"],
         )
         limits = zone_pressure.limits(state, pressure, spreads=self.pressure_spreads)
         beside = np.where(layout.in_network(quiet), BESIDE_WORK, 1.0)
-        return _Slot(
+        return NetworkSlot(
             view, state, layout, inflow, pressure, usual.off, quiet, {k: v * beside for k, v in limits.items()}
         )
 
-    def _low_pressure(self, slot: _Slot) -> list[Finding]:
+    def _low_pressure(self, slot: NetworkSlot) -> list[Finding]:
         state, pressure, limits = slot.state, slot.pressure, slot.limits
         leaking = slot.layout.in_network(state["burst_open"]) | state["leak_open"]
         low = (pressure.step > limits["step"]) | (pressure.apart > limits["apart"])
@@ -153,7 +139,7 @@ class WaterNetwork:
             findings += self._one_network(slot, begins & (slot.layout.network == network))
         return findings
 
-    def _one_network(self, slot: _Slot, begins: Mask) -> list[Finding]:
+    def _one_network(self, slot: NetworkSlot, begins: Mask) -> list[Finding]:
         """Decide what it is that lets the pressure of these zones of one network fall."""
         state, pressure, now_s = slot.state, slot.pressure, slot.view.slot_s
         here = slot.layout.in_network(begins)
@@ -168,12 +154,12 @@ class WaterNetwork:
         if gone[worst] < CLOSED_SHARE and broken is not None:
             level = np.maximum(slot.inflow.sudden_lph, 0.0)
             _open(state, "burst", zones=np.array([broken]), level=level, since_s=self._since_s(slot))
-            return [self._tell(slot, "pipe_burst", broken, since_s=self._since_s(slot), affected=begins)]
+            return [self._tell(slot, "pipe_burst", broken, since_s=self._since_s(slot), zones=begins)]
         kind: Kind = "valve_closure" if gone[worst] >= CLOSED_SHARE else "pressure_sag"
         state["fall_told"][worst] = CLOSURE if kind == "valve_closure" else SAG
-        return [self._tell(slot, kind, worst, since_s=self._since_s(slot), affected=begins)]
+        return [self._tell(slot, kind, worst, since_s=self._since_s(slot), zones=begins)]
 
-    def _broken(self, slot: _Slot, here: Mask) -> int | None:
+    def _broken(self, slot: NetworkSlot, here: Mask) -> int | None:
         """Find the zone whose inlet takes much more than usual at this moment."""
         inflow = slot.inflow
         with np.errstate(invalid="ignore"):
@@ -183,12 +169,13 @@ class WaterNetwork:
         takes &= here & ~slot.state["burst_open"] & ~slot.quiet
         return int(np.argmax(np.where(takes, inflow.sudden_lph, -np.inf))) if takes.any() else None
 
-    def _bursts(self, slot: _Slot) -> list[Finding]:
+    def _bursts(self, slot: NetworkSlot) -> list[Finding]:
         state, inflow = slot.state, slot.inflow
         limit = np.maximum(daily_peaks.limit(state, "burst", spreads=self.burst_spreads), LEAST_BURST_SCORE)
         share = inflow.burst_lph / np.maximum(state["mean_inflow"], 1.0)
         begins = inflow.known & ~state["burst_open"] & (inflow.burst_score > limit) & (share > self.burst_share)
         begins &= inflow.sudden_lph > BURST_BESIDE * inflow.deviation_lph
+        begins &= ~slot.layout.in_network(state["fall_told"] == CLOSURE)  # what was shut off comes another way
         findings: list[Finding] = []
         for network in np.unique(slot.layout.network[begins]):
             zone = int(np.argmax(np.where(begins & (slot.layout.network == network), share, -np.inf)))
@@ -203,7 +190,7 @@ class WaterNetwork:
             findings.append(self._tell(slot, kind, zone, since_s=since_s, score=score))
         return findings
 
-    def _leaks(self, slot: _Slot) -> list[Finding]:
+    def _leaks(self, slot: NetworkSlot) -> list[Finding]:
         state, inflow = slot.state, slot.inflow
         limit = np.maximum(self.leak_spreads * inflow.leak_spread, self.leak_share)
         begins = inflow.known & ~state["leak_open"] & ~state["burst_open"] & (inflow.leak_share > limit)
@@ -217,7 +204,7 @@ class WaterNetwork:
             for zone in np.flatnonzero(begins)
         ]
 
-    def _ends(self, slot: _Slot) -> list[Finding]:
+    def _ends(self, slot: NetworkSlot) -> list[Finding]:
         findings: list[Finding] = []
         for what, ended in (("fall", _fall_ended(slot)), ("burst", _burst_ended(slot)), ("leak", _leak_ended(slot))):
             for zone in np.flatnonzero(ended):
@@ -232,7 +219,7 @@ class WaterNetwork:
         slot.state["fall_told"][~slot.state["fall_open"]] = NOTHING
         return findings
 
-    def _standing(self, slot: _Slot) -> list[Finding]:
+    def _standing(self, slot: NetworkSlot) -> list[Finding]:
         """Go on with a burst that lasts as with a leak: another one may come on top of it."""
         state, now_s = slot.state, slot.view.slot_s
         lasting = state["burst_open"] & slot.inflow.known & (now_s - state["burst_since_s"] >= STANDING_S)
@@ -246,26 +233,27 @@ class WaterNetwork:
                 _open(state, "leak", zones=np.array([zone]), level=np.zeros(len(lasting)), since_s=since_s)
         zone_inflow.settle_on(state, slot.inflow, zones=zones)
         state["leak_level"][zones] = np.maximum(state["ground"][zones], 0.0)
-        state["leak_sums"][zones, 0] = state["leak_level"][zones] * state["leak_sums"][zones, 1]
+        for part in (0, 3):
+            state["leak_sums"][zones, part] = state["leak_level"][zones] * state["leak_sums"][zones, 1]
         state["burst_open"][zones] = False
         state["burst_level"][zones] = 0.0
         return findings
 
-    def _since_s(self, slot: _Slot) -> int:
+    def _since_s(self, slot: NetworkSlot) -> int:
         return slot.view.slot_s - (zone_pressure.samples_that_agree(slot.view.cohort) - 1) * slot.view.cohort.interval_s
 
     def _tell(
         self,
-        slot: _Slot,
+        slot: NetworkSlot,
         kind: Kind,
         zone: int,
         *,
         since_s: int,
         opened: bool = True,
         score: float = 1.0,
-        affected: Mask | None = None,
+        zones: Mask | None = None,
     ) -> Finding:
-        if affected is not None and kind != "pipe_burst":
+        if zones is not None and kind != "pipe_burst":
             ratios = [
                 np.nan_to_num(getattr(slot.pressure, name)[zone] / slot.limits[name][zone])
                 for name in ("step", "apart")
@@ -279,9 +267,9 @@ class WaterNetwork:
             scope="zone",
             place=zone,
             since_s=since_s,
-            rows=_affected(slot, zone=zone, zones=affected) if opened else NONE_OF_THEM,
+            rows=affected(slot, zone=zone, zones=zones) if opened else NONE_OF_THEM,
             score=score,
-            evidence=_evidence(slot, kind=kind, zone=zone, zones=affected),
+            evidence=evidence(slot, kind=kind, zone=zone, zones=zones),
         )
 
 
@@ -300,7 +288,7 @@ def _told_kind(state: Arrays, what: str, *, zone: int) -> Kind | None:
     return TOLD[int(state["fall_told"][zone])]
 
 
-def _fall_ended(slot: _Slot) -> Mask:
+def _fall_ended(slot: NetworkSlot) -> Mask:
     state, fall = slot.state, slot.pressure.fall
     known = state["fall_open"] & np.isfinite(fall)
     _count_calm(slot, "fall", known=known, calm=fall < ENDED_FALL * state["fall_level"])
@@ -308,7 +296,7 @@ def _fall_ended(slot: _Slot) -> Mask:
     return state["fall_open"] & (state["fall_calm_s"] >= FALL_CALM_S)
 
 
-def _learn_short(slot: _Slot, ended: Mask) -> None:
+def _learn_short(slot: NetworkSlot, ended: Mask) -> None:
     """Count a fall that was soon over among what is usual."""
     state = slot.state
     lasted_s = slot.view.slot_s - FALL_CALM_S - state["fall_since_s"]
@@ -316,7 +304,7 @@ def _learn_short(slot: _Slot, ended: Mask) -> None:
         daily_peaks.see(state, name, values=state["fall_level"], where=ended & (lasted_s < SHORT_S))
 
 
-def _burst_ended(slot: _Slot) -> Mask:
+def _burst_ended(slot: NetworkSlot) -> Mask:
     state, inflow = slot.state, slot.inflow
     known = state["burst_open"] & inflow.known
     _follow(slot, "burst", inflow.burst_lph, hours=zone_inflow.BURST_HOURS, where=known)
@@ -324,7 +312,7 @@ def _burst_ended(slot: _Slot) -> Mask:
     return state["burst_open"] & (state["burst_calm_s"] >= BURST_CALM_S)
 
 
-def _leak_ended(slot: _Slot) -> Mask:
+def _leak_ended(slot: NetworkSlot) -> Mask:
     state, inflow = slot.state, slot.inflow
     known = state["leak_open"] & inflow.known & ~state["burst_open"]
     _follow(slot, "leak", inflow.leak_lph, hours=zone_inflow.LEAK_HOURS, where=known)
@@ -335,19 +323,19 @@ def _leak_ended(slot: _Slot) -> Mask:
     return state["leak_open"] & (calm_s >= LEAK_CALM_S)
 
 
-def _follow(slot: _Slot, what: str, value: Floats, *, hours: float, where: Mask) -> None:
+def _follow(slot: NetworkSlot, what: str, value: Floats, *, hours: float, where: Mask) -> None:
     gain = min(1.0, LEVEL_GAIN[what] * (1 - np.exp(-slot.view.cohort.interval_s / HOUR_S / hours)))
     level = slot.state[f"{what}_level"]
     level[where] += (gain * (value - level))[where]
 
 
-def _count_calm(slot: _Slot, what: str, *, known: Mask, calm: Mask) -> None:
+def _count_calm(slot: NetworkSlot, what: str, *, known: Mask, calm: Mask) -> None:
     calm_s = slot.state[f"{what}_calm_s"]
     calm_s[known & calm] += slot.view.cohort.interval_s
     calm_s[known & ~calm] = 0
 
 
-def _learn(slot: _Slot) -> None:
+def _learn(slot: NetworkSlot) -> None:
     view, state, layout, inflow = slot.view, slot.state, slot.layout, slot.inflow
     leaking = state["burst_open"] | state["leak_open"]
     daily_peaks.see(state, "burst", values=inflow.burst_score, where=inflow.known & ~leaking)
@@ -365,35 +353,3 @@ def _learn(slot: _Slot) -> None:
     if len(zones):
         zone_inflow.end_day(state, inflow, zones=zones, calm=~leaking)
         zone_pressure.end_day(state, zones=zones)
-
-
-def _affected(slot: _Slot, *, zone: int, zones: Mask | None) -> NDArray[np.intp]:
-    """List the meters that show it: those whose pressure fell, the worst first, or the zone's inlets."""
-    if zones is None:
-        inlets = slot.layout.inlets[zone]
-        return inlets[inlets < slot.layout.behind]
-    of = slot.view.cohort.zones.of
-    here = np.append(slot.layout.in_network(zones), False)[of]
-    least = np.append(AFFECTED_TIMES * slot.pressure.least, np.inf)[of]
-    below = np.where(here, slot.pressure.below, np.nan)
-    rows = np.flatnonzero(below > least)
-    return rows[np.argsort(-below[rows], kind="stable")]
-
-
-def _evidence(slot: _Slot, *, kind: Kind, zone: int, zones: Mask | None) -> dict[str, Any]:
-    inflow, pressure = slot.inflow, slot.pressure
-    told_values = {
-        "inflow_lph": inflow.inflow_lph,
-        "expected_lph": inflow.expected_lph,
-        "excess_lph": inflow.leak_lph if kind == "slow_leak" else inflow.sudden_lph,
-        "fall_kpa": pressure.fall,
-        "usual_kpa": pressure.usual,
-    }
-    found: dict[str, Any] = {
-        name: round(float(values[zone]), 1) for name, values in told_values.items() if np.isfinite(values[zone])
-    }
-    if kind == "slow_leak":
-        found["limit_lph"] = round(float(slot.state["mean_inflow"][zone] * slot.inflow.leak_spread[zone]), 1)
-    if zones is not None:
-        found["zone_ids"] = slot.view.cohort.zones.ids[zones].tolist()
-    return found

@@ -75,8 +75,8 @@ def fields(cohort: Cohort) -> Sequence[Field]:
         Field("mean_inflow", "f8", per="zone"),
         Field("ground", "f8", per="zone"),
         Field("before", "f8", per="zone", shape=(BEFORE_HOURS[1],)),  # what the fast filter said, hourly, newest first
-        Field("burst_sums", "f8", per="zone", shape=(3,)),
-        Field("leak_sums", "f8", per="zone", shape=(3,)),
+        Field("burst_sums", "f8", per="zone", shape=(4,)),
+        Field("leak_sums", "f8", per="zone", shape=(4,)),
         Field("leak_days", "f8", per="zone", shape=(daily_peaks.DAYS,), fill=np.nan),
         Field("leak_usual", "f8", per="zone", shape=(2,)),
         Field("leak_known", "i4", per="zone"),
@@ -96,15 +96,15 @@ class Slot:
     own: Mask  # the usual is of this sort of day, not borrowed from the other
 
 
-def slot_of(view: View, state: Arrays, *, layout: Layout) -> Slot:
-    """Tell what the zones take in a slot, which sort of day it is, and what is usual then."""
+def slot_of(view: View, state: Arrays, *, layout: Layout, lost_lph: Floats) -> Slot:
+    """Tell what the zones take in a slot, which sort of day it is but for what is known to be lost, what is usual."""
     inflow = layout.inflow(view.use) * (HOUR_S / view.cohort.interval_s)
     slot = _slot_of_day(view, layout)
     zone = np.arange(len(slot))
     weekend = ((view.slot_s - 1 + layout.utc_offset_s) // DAY_S + 3) % 7 >= 5
     usual, days = state["usual_inflow"][zone, :, slot], state["usual_days"][zone, :, slot]
     both = (days > 0).all(axis=1) & np.isfinite(inflow)
-    odds = np.abs(np.log(np.maximum(inflow, 1.0)[:, None] / np.maximum(usual, 1.0)))
+    odds = np.abs(np.log(np.maximum(inflow - lost_lph, 1.0)[:, None] / np.maximum(usual, 1.0)))
     gain = 1 - np.exp(-view.cohort.interval_s / MISFIT_S)
     misfit = state["misfit"]
     misfit[both] += gain * (odds - misfit)[both]
@@ -164,7 +164,7 @@ def measure(
         burst_score=burst[1],
         before_lph=state["before"][:, BEFORE_HOURS[0] :].mean(axis=1),
         leak_lph=leak[0],
-        leak_share=leak[0] / mean - usual,
+        leak_share=leak[2] / mean - usual,
         leak_spread=spread,
     )
 
@@ -177,7 +177,7 @@ def end_day(state: Arrays, inflow: Inflow, *, zones: NDArray[np.intp], calm: Mas
         return
     days = state["leak_days"]
     days[ended, 1:] = days[ended, :-1]
-    days[ended, 0] = inflow.leak_lph[ended] / np.maximum(state["mean_inflow"][ended], 1.0)
+    days[ended, 0] = inflow.leak_share[ended] + state["leak_usual"][ended, 0]
     median, spread, known = daily_peaks.middle_and_spread(days[ended], leave_out=LEFT_OUT_DAYS)
     state["leak_usual"][ended] = np.stack([median, spread], axis=1)
     state["leak_known"][ended] = known
@@ -187,6 +187,7 @@ def forget_filters(state: Arrays, *, zones: NDArray[np.intp]) -> None:
     """Let the filters say that nothing is taken, as when a leak was mended."""
     for name in ("burst_sums", "leak_sums"):
         state[name][zones, 0] = 0.0
+        state[name][zones, 3] = 0.0
     state["ground"][zones] = 0.0
     state["before"][zones] = 0.0
 
@@ -195,6 +196,7 @@ def settle_on(state: Arrays, inflow: Inflow, *, zones: NDArray[np.intp]) -> None
     """Take the excess as standing from now on, so that what comes on top of it shows."""
     state["ground"][zones] = inflow.burst_lph[zones] + np.maximum(state["ground"][zones], 0.0)
     state["burst_sums"][zones, 0] = 0.0
+    state["burst_sums"][zones, 3] = 0.0
     state["before"][zones] = 0.0
 
 
@@ -238,15 +240,17 @@ def _settle_ground(view: View, state: Arrays, *, excess: Floats, deviation: Floa
 
 def _filter(
     sums: Floats, values: Floats, deviation: Floats, *, where: Mask, keep: float, clip: tuple[float, float]
-) -> tuple[Floats, Floats]:
-    """Move a filter on by a slot; give its weighted mean and how many deviations that is."""
+) -> tuple[Floats, Floats, Floats]:
+    """Move a filter on by a slot; give its weighted mean, how many deviations it is of, and the mean, odd slots cut."""
     weight = np.where(where, 1 / deviation**2, 0.0)
-    value = np.where(where, np.clip(values / deviation, *clip) * deviation, 0.0)
-    sums[:, 0] = keep * sums[:, 0] + weight * value
+    cut = np.where(where, np.clip(values / deviation, *clip) * deviation, 0.0)
+    sums[:, 3] = keep * sums[:, 3] + weight * np.where(where, values, 0.0)
+    sums[:, 0] = keep * sums[:, 0] + weight * cut
     sums[:, 1] = keep * sums[:, 1] + weight
     sums[:, 2] = keep * keep * sums[:, 2] + weight
     tiny = np.finfo(np.float64).tiny
-    return sums[:, 0] / np.maximum(sums[:, 1], tiny), sums[:, 0] / np.sqrt(np.maximum(sums[:, 2], tiny))
+    known = np.maximum(sums[:, 1], tiny)
+    return sums[:, 3] / known, sums[:, 0] / np.sqrt(np.maximum(sums[:, 2], tiny)), sums[:, 0] / known
 
 
 def _leak_usual(state: Arrays, layout: Layout) -> tuple[Floats, Floats]:

@@ -63,7 +63,8 @@ class Layout:
         order = np.argsort(np.where(weight > 0, value, np.inf), axis=1, kind="stable")
         value, weight = np.take_along_axis(value, order, axis=1), np.take_along_axis(weight, order, axis=1)
         width = rows.shape[1]
-        others = np.ones((1, 1)) if width > SMALL_NETWORK else 1.0 - np.eye(width)
+        large = width > SMALL_NETWORK + 1  # a place of each row is empty
+        others = np.ones((1, 1)) if large else 1.0 - np.eye(width)
         part = weight[:, None, :] * others
         reached = np.cumsum(part, axis=-1)
         total = reached[..., -1:]
@@ -72,7 +73,7 @@ class Layout:
         high = np.minimum((reached <= total / 2 + slack).sum(axis=-1), width - 1)
         middle = (np.take_along_axis(value, low, axis=1) + np.take_along_axis(value, high, axis=1)) / 2
         count = (part > 0).sum(axis=-1)
-        if width > SMALL_NETWORK:
+        if large:
             middle, count = np.repeat(middle, width, axis=1), np.repeat(count, width, axis=1)
         found = np.full(len(values) + 1, np.nan)
         counted = np.zeros(len(values) + 1, dtype=np.intp)
