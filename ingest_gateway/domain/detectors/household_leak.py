@@ -5,9 +5,9 @@ rest, its median hour, its upper quartile, each with a margin) the share of low 
 Each hour that is not low adds to the odds of a leak by how seldom that is at this hour, here or among meters of the
 same class, and each low hour takes away. It opens when the odds are high at some level and raised at the level of rest,
 have risen for half a day (most of a day where water never rests), each of the last hours lay above what is usual at its
-hour, and the surplus is as steady as a leak: guests and new tenants use more where much was used before. Much water at
-once, as into a pool, must flow for two days. Less than a few litres an hour goes to the watch list. Days away are not
-learnt from. Ends with some low hours.
+hour (or it has not rested for days), and the surplus is as steady as a leak: guests and new tenants use more where much
+was used before. Much water at once, as into a pool, must flow for two days. Less than a few litres an hour goes to the
+watch list. Days away are not learnt from. Ends with some low hours.
 Units: L/h. Source: ours; vendors ask for flow in every hour of a day, which misses who is awake at night.
 """
 
@@ -48,6 +48,7 @@ LEAK_IS_LOW = 0.03  # share of a leak's hours that are low nevertheless
 RAREST, SUREST = 0.02, 0.9
 CLASS_MORE, CLASS_LEAST = 0.1, 20  # a class counts from so many meters on, with so much more of low hours
 REST_ODDS = 6.0
+SURE_TIMES = 1.8  # the odds at rest, by those that open it: sure whatever the hours were like
 RESTLESS_H = 20.0  # how long at least where water never rests, and where no more flows than is used otherwise
 SLIGHT_LPH = 10.0
 STEADY_SHARE = 0.35  # of the mean surplus, that the least one reaches
@@ -183,12 +184,13 @@ class HouseholdLeak:
         )
         for_h = (view.slot_s - int(state["risen_s"][row][ripe].min())) / HOUR_S
         usual = state["usual"][row]
+        sure = state["odds"][row, REST] >= SURE_TIMES * np.broadcast_to(np.asarray(self.odds), len(view.seen))[row]
         slight = rate < max(SLIGHT_LPH, float(np.nansum(usual)) / len(usual))
         return (
             not (slight and for_h < RESTLESS_H)
             and rate >= margin
             and rate >= STEADY_SHARE * mean
-            and each >= EACH_SHARE * rate
+            and (each >= EACH_SHARE * rate or sure)
             and (rate < large or for_h >= large_h)
         )
 

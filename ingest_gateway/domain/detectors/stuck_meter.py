@@ -1,6 +1,6 @@
 """A meter whose register stands still while it should move.
 
-Rule 1 (`frozen`, water): for most of a day the register did not move while the meter reported flow, at several
+Rule 1 (`frozen`, water): for two days and a half the register did not move while the meter reported flow, at several
 readings and enough to have moved it. Rule 2 (`idle`, water): no use for longer than a holiday, at a meter in regular
 use; sooner at blocks of flats and at work, the sooner the shorter their longest pause has been. Half of a holiday puts
 it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for three days and longer than thrice
@@ -26,7 +26,7 @@ from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.volts import DARK_V, highest
 
 DAY_H = 24.0
-FROZEN_H = 20.0
+FROZEN_H = 60.0  # a register may hang for a day or two and then catch up
 FROZEN_DIGITS = 3.0  # of the register's steps that the reported flow amounts to
 FROZEN_TIMES, FROZEN_TIMES_OF_LONG_SLOTS = 3, 2
 LONG_SLOT_H = 0.5

@@ -2,9 +2,10 @@
 
 Rule, at the end of each day (by UTC): the last days' use against the same weekdays before, and against all days, less
 what changed for meters of the same class (weather, holidays). All is scaled by one factor: the total falls far, on each
-day, and what an hour of use amounts to (its size, sum of squares by sum) falls as the total does, while use goes on at
-the usual hours. Away, the use ends; with a drip left over, the size falls far more than the total; with fewer at
-home, the size stays. Three days are enough for a deep fall, more are needed for a slight one, for places of work, and
+day, and what an hour of use amounts to (its size, sum of squares by sum) falls as the total does, and so does what it
+typically amounts to (the geometric mean), while use goes on at the usual hours. Away, the use ends; with a drip left
+over, the size falls far more than the total; with fewer at home, the size stays; where the garden is no longer watered,
+what is typical stays. Three days are enough for a deep fall, more are needed for a slight one, for places of work, and
 where digits are coarse. Use so faint that it is hardly any, for longer than a holiday, opens too.
 Units: litres a day, L/h. Source: ours.
 """
@@ -46,8 +47,11 @@ USUAL_LOW, USUAL_HIGH = 0.5, 3.0
 AWAY_SHARE = 0.1
 NEW_HABIT_DAYS = 28
 LIKE_LOW = 0.45  # the fall of the size by the fall of the total
-DRIP_ACTIVE, DRIP_DIGITS = 1.25, 2.5  # active at more hours than it would be, by so few digits: a drip
-LEAST_DIGITS = 2.5  # of the register, a day, on the mean
+DRIP_DAYS, DRIP_ACTIVE, DRIP_DIGITS = 2, 1.25, 2.5  # active at more hours than it would be, by so few digits: a drip
+TYPICAL_TIMES, TYPICAL_MORE = 1.4, 0.1  # how far the typical hour's share may lie above the total's
+COARSE_DIGITS = 4.0  # not asked where the typical hour is of fewer
+LEAST_DIGITS = 2.5  # a day, on the mean
+COARSE_DIGIT_L, LEAST_COARSE_L = 5.0, 40.0  # a day too, with digits so coarse that a drip cannot be told by its hours
 FAINT_SHARE, FAINT_DAYS, FAINT_USED = 0.15, 16, 3
 BACK_SHARE = 0.7
 
@@ -66,13 +70,16 @@ class Look:
 
 
 LOOKS = (
-    Look(3, total=0.34, each=0.6, size=0.5, active=0.55, spreads=3.0, work=False),
-    Look(4, total=0.38, each=0.65, size=0.5, active=0.6, spreads=3.0, work=False),
-    Look(5, total=0.40, each=0.7, size=0.55, active=0.6, spreads=3.5),
-    Look(6, total=0.43, each=0.75, size=0.55, active=0.6, spreads=3.5),
+    Look(3, total=0.32, each=0.5, size=0.5, active=0.55, spreads=3.0, work=False),
+    Look(4, total=0.35, each=0.55, size=0.5, active=0.6, spreads=3.0, work=False),
+    Look(5, total=0.39, each=0.65, size=0.55, active=0.6, spreads=3.5),
+    Look(6, total=0.42, each=0.7, size=0.55, active=0.6, spreads=3.5),
 )
 FEWEST_DAYS, LOOSEST_SHARE = 3, 0.75
-DAY_COLUMNS = ("use", "expected", "size", "expected_size", "active")
+DAY_COLUMNS = ("use", "expected", "size", "expected_size", "active", "typical")
+
+OF_TODAY = ("use", "squares", "logs", "active", "known")  # sums over the hours of the day so far
+OF_DAYS = (("uses", "use"), ("sizes", "size"), ("typicals", "typical"), ("actives", "active"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,8 @@ class Tamper:
 
     def fields(self, _cohort: Cohort) -> Sequence[Field]:
         return [
-            *(Field(name, "f4") for name in ("use", "squares", "active", "known")),  # of the day so far
-            *(Field(name, "f4", shape=(RING_DAYS,), fill=np.nan) for name in ("uses", "sizes", "actives")),
+            *(Field(name, "f4") for name in OF_TODAY),
+            *(Field(name, "f4", shape=(RING_DAYS,), fill=np.nan) for name, _ in OF_DAYS),
             Field("lately", "f4", shape=(LOOK_DAYS, len(DAY_COLUMNS)), fill=np.nan),
             Field("weekday", "f4", fill=np.nan),  # litres that such a day had
             Field("unusual", "i2"),  # days in a row
@@ -106,12 +113,13 @@ class Tamper:
         use = np.where(known, hour_use, np.float32(0))
         state["use"] += use
         state["squares"] += use * use
+        state["logs"] += np.log(np.where(use > 0, use, np.float32(1)))
         state["active"] += use > 0
         state["known"] += known
         if turn_of_day(view) != turns_a_day(view.cohort) - 1:
             return []
         day = _day(state, turns=turns_a_day(view.cohort))
-        for name in ("use", "squares", "active", "known"):
+        for name in OF_TODAY:
             state[name][:] = 0
         return self._judge(view, state, day)
 
@@ -148,10 +156,15 @@ class Tamper:
         lenient = 1 / np.broadcast_to(np.asarray(self.strictness), len(meters))[rows]
         usual_use, spread, _ = middle(state["uses"][rows])
         usual_size, usual_active = median(state["sizes"][rows])[0], median(state["actives"][rows])[0]
+        digit = meters.resolution[rows]
+        usual_typical = median(state["typicals"][rows])[0]
+        coarse = usual_typical < COARSE_DIGITS * digit
+        least_l = np.maximum(LEAST_DIGITS * digit, np.where(digit >= COARSE_DIGIT_L, LEAST_COARSE_L, 0))
         crowd = _share(lately[:, -1, 1], state["weekday"][rows])
+        drips = _drips(lately[:, -DRIP_DAYS:], usual_active=usual_active, digit=digit)
         found, shares = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), np.nan)
         for look in LOOKS:
-            use, expected, size, expected_size, active = np.moveaxis(lately[:, -look.days :], 2, 0)
+            use, expected, size, expected_size, active, typical = np.moveaxis(lately[:, -look.days :], 2, 0)
             usual = expected.sum(axis=1)
             usual = np.where(homes, np.minimum(usual, look.days * usual_use * crowd), usual)
             total = _share(use.sum(axis=1), usual)
@@ -159,13 +172,15 @@ class Tamper:
             sizes = np.fmin(
                 _share(typical_size, usual_size), _share(np.nansum(size, axis=1), np.nansum(expected_size, axis=1))
             )
-            actives = _share(active.mean(axis=1), _actives(use.mean(axis=1), usual_active, meters.resolution[rows]))
+            actives = _share(active.mean(axis=1), _actives(use.mean(axis=1), usual_active, digit))
+            typicals = _share(np.exp(_mean(np.log(typical), otherwise=np.zeros(len(rows)))), usual_typical)
             fall = -np.log(np.maximum(total, 1e-6)) * np.sqrt(look.days)
             fits = fall >= look.spreads * _share(spread, usual_use)
             fits &= (total < look.total * lenient) & (_share(use, expected).max(axis=1) < look.each * lenient)
             fits &= (sizes < look.size * lenient) & (sizes > LIKE_LOW * total) & (actives > look.active)
-            fits &= (use > 0).all(axis=1) & (use.mean(axis=1) >= LEAST_DIGITS * meters.resolution[rows])
-            fits &= ~((actives > DRIP_ACTIVE) & (typical_size < DRIP_DIGITS * meters.resolution[rows]))
+            fits &= (typicals < TYPICAL_TIMES * total + TYPICAL_MORE) | coarse
+            fits &= (use > 0).all(axis=1) & (use.mean(axis=1) >= least_l)
+            fits &= ~drips
             fits &= (found == 0) & (look.work | (meters.segment[rows] != COMMERCIAL))
             shares[fits], found[fits] = total[fits], look.days
         faint = (state["faint"][rows] >= FAINT_DAYS) & (state["faint_used"][rows] >= FAINT_USED) & (found == 0)
@@ -187,8 +202,8 @@ class Tamper:
         state["unusual"][:] = np.where(ordinary, 0, state["unusual"] + known)
         ordinary |= known & (state["unusual"] > NEW_HABIT_DAYS)
         column = day_of(view.slot_s) % RING_DAYS
-        for name, value in (("uses", use), ("sizes", day["size"]), ("actives", day["active"])):
-            np.copyto(state[name][:, column], value, where=ordinary, casting="same_kind")
+        for ring, name in OF_DAYS:
+            np.copyto(state[ring][:, column], day[name], where=ordinary, casting="same_kind")
 
     def _tell(self, view: View, state: Arrays, row: int, *, usual_l: float, share: float | None) -> Finding:
         lately = state["lately"][row]
@@ -221,6 +236,9 @@ def _day(state: Arrays, *, turns: int) -> dict[str, Floats]:
     return {
         "use": state["use"] * part,
         "size": np.where(enough & (state["use"] > 0), state["squares"] / np.maximum(state["use"], 1e-6), np.nan),
+        "typical": np.where(
+            enough & (state["active"] > 0), np.exp(state["logs"] / np.maximum(state["active"], 1)), np.nan
+        ),
         "active": state["active"] * part,
     }
 
@@ -239,6 +257,13 @@ def _expected(view: View, state: Arrays, *, use: Floats, usual: Floats) -> dict[
 def _actives(use: Floats, usual: Floats, digit: Floats) -> Floats:
     """Give the hours of a day in which the register would move, if use went on in the usual hours, scaled down."""
     return usual * -np.expm1(-_share(use, usual * digit))
+
+
+def _drips(lately: Floats, *, usual_active: Floats, digit: Floats) -> NDArray[np.bool_]:
+    """Tell where a drip is left over of the last days: digit by digit, at more hours than use scaled down would be."""
+    use, active = lately[:, :, 0].mean(axis=1), lately[:, :, 4].mean(axis=1)
+    many = _share(active, _actives(use, usual_active, digit)) > DRIP_ACTIVE
+    return many & (median(lately[:, :, 2])[0] < DRIP_DIGITS * digit)
 
 
 def _mean(values: NDArray[Any], *, otherwise: Floats) -> Floats:
