@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from suiden import consumers
+from suiden.settings import CheckerSettings
 from tests import gateway_town as town
 from tests.gateway_running import Client, Running, known_protocol, reading
 
@@ -22,7 +23,9 @@ def asking(founded: str, broker_url: str) -> Iterator[Running]:
     """A gateway that looks for gaps often, with the process that finds them behind it."""
     started = Running(founded, known_protocol(broker_url), gap_look_s=0.2, backfill_grace_s=60)
     stop = threading.Event()
-    follower = threading.Thread(target=consumers.run, kwargs={"database_url": founded, "stop": stop})
+    follower = threading.Thread(
+        target=consumers.run, args=[CheckerSettings(database_url=founded)], kwargs={"stop": stop}
+    )
     follower.start()
     yield started
     stop.set()

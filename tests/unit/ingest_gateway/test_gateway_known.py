@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest_gateway import preparer
@@ -53,6 +53,7 @@ def known(of: MeterBook, stored: Mapping[int, Newest] | None = None) -> KnownReg
 ids = st.lists(st.integers(1, 12), min_size=0, max_size=8, unique=True)
 
 
+@settings(deadline=None)
 @given(before=ids, after=ids)
 def test_another_book_carries_what_is_known_to_the_same_meters(before: list[int], after: list[int]) -> None:
     first, second = book(*before), book(*after)
