@@ -216,7 +216,7 @@ CURVED = "- {item: use, model: blocks, blocks: [{upto: 10, price: 10}, {price: 1
         ("{method: mean, bills: 3}", {"before": (10, 8, 7)}, 80),  # 8.33, cut to 8
         ("{method: mean, bills: 2, mode: up}", {"before": (8, 7, 90)}, 80),
         ("{method: last_year}", {"before": (1,) * 11 + (9,)}, 90),
-        # 36 in three periods, of which two were billed on 10: 16 are left, or 12 in each, for which 2 × 100 were billed.
+        # 36 in three periods, of which two were billed on 10: 16 are left; or 12 in each, less 2 × 100.
         ("{settle: next_bill}", {"usage": 36, "estimated": (10, 10)}, 100 + 600),
         ("{settle: rebill}", {"usage": 36, "estimated": (10, 10)}, 3 * 300 - 2 * 100),
         ("{settle: next_bill}", {"usage": 15, "estimated": (10, 10)}, 0),
