@@ -1,7 +1,7 @@
 """One cohort on its way through time: readings are laid into slots, ticks are made of them, detectors look at each."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from ingest_gateway.domain.checking.ring import (
     Ring,
 )
 from ingest_gateway.domain.checking.state import Arrays, Field, Places, carried, fresh
-from ingest_gateway.domain.checking.view import Cohort, Floats, Stage, View
+from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
 
 DEAF_FROM = 8  # so many meters are never silent all at once by themselves
 NEVER = -(2**40)  # the slot of a meter's last reading where none ever came
@@ -27,6 +27,7 @@ NEVER = -(2**40)  # the slot of a meter's last reading where none ever came
 _HEAD = (
     Field("hour_use", "f8"),
     Field("hour_export", "f8"),
+    Field("ahead_s", "i8", fill=NEVER),  # the newest instant of a clock that is far ahead
     *(
         Field(f"{stage}_{what}", "i8", fill=fill)
         for stage in ("early", "settled")
@@ -156,6 +157,9 @@ class Lane:
 
     def _put(self, arrivals: Arrivals, *, row: NDArray[np.int64]) -> None:
         interval_s = self.cohort.interval_s
+        ahead = arrivals.at_s > arrivals.received_s + interval_s
+        if ahead.any():
+            arrivals, row = self._set_right(arrivals, row=row, ahead=ahead)
         slot = self.ring.slot_of(arrivals.at_s)
         after_s = arrivals.received_s - slot * interval_s
         counts = (after_s <= self.patience.early_s + self.behind * interval_s) & (after_s >= -interval_s)
@@ -163,6 +167,18 @@ class Lane:
             self.ring.put(arrivals, row=row, slot=slot)
         elif counts.any():
             self.ring.put(arrivals.take(counts), row=row[counts], slot=slot[counts])
+
+    def _set_right(
+        self, arrivals: Arrivals, *, row: NDArray[np.int64], ahead: Mask
+    ) -> tuple[Arrivals, NDArray[np.int64]]:
+        """Take readings of clocks that are far ahead for the time when they came; what comes again is left out."""
+        newest_s = self.head["ahead_s"]
+        kept = np.ones(len(arrivals), dtype=np.bool_)
+        for place in np.flatnonzero(ahead):
+            kept[place] = arrivals.at_s[place] > newest_s[row[place]]
+            newest_s[row[place]] = max(newest_s[row[place]], arrivals.at_s[place])
+        at_s = np.where(ahead, arrivals.received_s, arrivals.at_s)
+        return replace(arrivals, at_s=at_s).take(kept), row[kept]
 
     def _tick(self, *, heard_s: int) -> list[Finding]:
         assert self.next_slot is not None, "a tick has a slot"

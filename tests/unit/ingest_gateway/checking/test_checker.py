@@ -223,6 +223,18 @@ def test_a_time_in_which_nobody_was_heard_is_not_held_against_the_meters() -> No
     assert (missed[1], missed[4]) == (0, 5)
 
 
+def test_a_meter_whose_clock_is_far_ahead_is_taken_by_when_its_readings_came() -> None:
+    slots = np.arange(6)
+    came_s = START + slots * QUARTER + 20
+    ahead = arrivals(slots * 0, came_s + 5_000, came_s, register=slots * 7)
+    one = checker(meters(1))
+    again = in_order(joined(ahead, ahead.take(slice(1, 3))))
+    found = one.take(again) + one.take(ahead.take(slice(0, 0)), clock_s=START + 9_000)
+    early = [f for f in found if f.evidence["stage"] == "early" and f.evidence["seen"]]
+    assert [f.since_s - START for f in early] == [slot * QUARTER for slot in range(6)]
+    assert {f.evidence["step"] for f in early[1:]} == {repr(np.float64(7.0))}
+
+
 def test_state_goes_with_the_meter_when_others_come_and_go() -> None:
     before = checker(meters(3))
     before.take(arrivals([0, 1, 2], [START] * 3, register=[1, 1, 1]))
