@@ -12,30 +12,32 @@ Units: kPa. Source: comparison with neighbours, as in quality control of rain an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest_gateway.domain.checking.detector import Number
 from ingest_gateway.domain.checking.findings import Finding, Kind
-from ingest_gateway.domain.checking.meters import NOWHERE, WATER
+from ingest_gateway.domain.checking.meters import NOWHERE, WATER, Groups
 from ingest_gateway.domain.checking.parameters import parameter
 from ingest_gateway.domain.checking.state import Arrays, Field
 from ingest_gateway.domain.checking.view import Cohort, Floats, Mask, Stage, View
-from ingest_gateway.domain.detectors.order import median_of_known
 from ingest_gateway.domain.detectors.telling import told
 from ingest_gateway.domain.detectors.zone_layout import layout_of
 
 HOUR_S = 3_600
+DAY_S = 24 * HOUR_S
 BLOCK_S = 6 * HOUR_S
 BLOCKS = 4
-CANDIDATES = 24
+CANDIDATES = 12
 PEERS = 4
 LEAST_PEERS = 2
 NOBODY = -1
 FIRST_APART_KPA = 10.0
 MOST_APART_KPA = 60.0
-APART_HOURS = 100
+LEARN_S = 3 * HOUR_S
+APART_TIMES = 30
 LEAST_BLOCKS = 3
 LEAST_SAMPLES = 2  # of a block
 LEAST_NEIGHBOURS = 3
@@ -111,7 +113,8 @@ class PressureDrift:
         )
         if view.slot_s % BLOCK_S >= max(HOUR_S, view.cohort.interval_s):
             return []
-        _choose_peers(view, state)
+        if view.slot_s % DAY_S < BLOCK_S:
+            _choose_peers(view, state)
         return self._judge(view, state, _day_mean(view, state))
 
     def _limit(self, state: Arrays) -> Floats:
@@ -157,51 +160,59 @@ class PressureDrift:
 
 def _middle(view: View, above: Floats) -> Floats:
     """Give each zone's median, or its network's where the zone has too few."""
-    zones = view.cohort.zones
-    of_zone = zones.median(above)
-    few = zones.count(np.isfinite(above)) < LEAST_NEIGHBOURS
+    layout = layout_of(view.cohort)
+    of_zone = layout.middle_gauge(above)
+    few = np.isfinite(np.append(above, np.nan)[layout.gauges]).sum(axis=1) < LEAST_NEIGHBOURS
     if few.any():
-        layout = layout_of(view.cohort)
         others, _ = layout.middle_of_others(of_zone, np.ones(len(of_zone)))
         of_zone = np.where(few, others, of_zone)
     return of_zone
 
 
 def _of_peers(view: View, state: Arrays, above: Floats, *, otherwise: Floats) -> Floats:
-    """Give the middle of each gauge's peers, and let be known how far the candidates go apart from it."""
+    """Give the middle of each gauge's peers; now and then learn how far the candidates go apart from it."""
     gauges, candidates = _candidates(view)
-    beside = np.append(above, np.nan)[candidates].astype(np.float32)
-    own = above[gauges].astype(np.float32)[:, None]
-    apart = np.minimum(np.abs(own - beside), MOST_APART_KPA)
-    known = np.isfinite(apart)
-    learnt = state["peers_apart_kpa"]
-    places = candidates.shape[1]
-    kept = learnt[gauges, :places]
-    learnt[gauges, :places] = kept + np.where(known, (apart - kept) / APART_HOURS, 0.0)
+    padded = np.append(above, np.nan).astype(np.float32)
+    if view.slot_s % LEARN_S < max(HOUR_S, view.cohort.interval_s):
+        apart = np.minimum(np.abs(padded[gauges][:, None] - padded[candidates]), MOST_APART_KPA)
+        learnt = state["peers_apart_kpa"][gauges]
+        moved = (apart - learnt[:, : apart.shape[1]]) / APART_TIMES
+        learnt[:, : apart.shape[1]] += np.where(np.isnan(moved), np.float32(0), moved)
+        state["peers_apart_kpa"][gauges] = learnt
     peers = state["peers"][gauges]
-    shown = np.take_along_axis(beside, np.clip(peers, 0, places - 1).astype(np.intp), axis=1)
-    shown[peers == NOBODY] = np.nan
+    places = np.maximum(peers, 0).astype(np.intp)
+    rows = np.where(peers == NOBODY, len(above), np.take_along_axis(candidates, places, axis=1))
+    shown = np.sort(padded[rows], axis=1)  # NaN last
+    known = np.count_nonzero(~np.isnan(shown), axis=1)
+    line = np.arange(len(gauges))
+    middle_kpa = (shown[line, np.maximum(known - 1, 0) // 2] + shown[line, np.minimum(known // 2, PEERS - 1)]) / 2
     middle = otherwise.copy()
-    enough = np.isfinite(shown).sum(axis=1) >= LEAST_PEERS
-    middle[gauges[enough]] = median_of_known(shown[enough])
+    middle[gauges] = np.where(known >= LEAST_PEERS, middle_kpa, otherwise[gauges])
     return middle
 
 
 def _choose_peers(view: View, state: Arrays) -> None:
     gauges, candidates = _candidates(view)
-    places = candidates.shape[1]
-    apart = state["peers_apart_kpa"][gauges, :places].copy()
-    apart[(candidates == gauges[:, None]) | (candidates == len(view.cohort.meters))] = np.inf
-    best = np.argsort(apart, axis=1, kind="stable")[:, :PEERS]
-    chosen = np.where(np.isfinite(np.take_along_axis(apart, best, axis=1)), best, NOBODY)
-    state["peers"][gauges, : chosen.shape[1]] = chosen
+    apart = state["peers_apart_kpa"][gauges][:, : candidates.shape[1]]
+    nobody = (candidates == gauges[:, None]) | (candidates == len(view.cohort.meters))
+    apart = np.where(nobody, np.float32(np.inf), apart)
+    best = np.argsort(apart, axis=1)[:, :PEERS]
+    chosen = np.full((len(gauges), PEERS), NOBODY, dtype=np.int16)
+    chosen[:, : best.shape[1]] = np.where(np.isfinite(np.take_along_axis(apart, best, axis=1)), best, NOBODY)
+    state["peers"][gauges] = chosen
+
+
+_made: WeakKeyDictionary[Groups, tuple[NDArray[np.intp], NDArray[np.intp]]] = WeakKeyDictionary()
 
 
 def _candidates(view: View) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Give the gauges that are in a zone, and for each the first ones of its zone."""
     zones, meters = view.cohort.zones, view.cohort.meters
-    gauges = np.flatnonzero(meters.has_pressure & (zones.of != NOWHERE))
-    return gauges, layout_of(view.cohort).gauges[zones.of[gauges], :CANDIDATES]
+    known = _made.get(zones)
+    if known is None:
+        gauges = np.flatnonzero(meters.has_pressure & (zones.of != NOWHERE))
+        known = _made[zones] = gauges, layout_of(view.cohort).gauges[zones.of[gauges], :CANDIDATES]
+    return known
 
 
 def _learn_usual(state: Arrays, shown: Floats, *, where: Mask) -> None:
