@@ -3,7 +3,7 @@
 Rule 1 (`frozen`, water): for two days and a half the register did not move while the meter reported flow, at several
 readings and enough to have moved it. Rule 2 (`idle`, water): no use for longer than a holiday, at a meter in regular
 use; sooner at blocks of flats and at work, the sooner the shorter their longest pause has been. Half of a holiday puts
-it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for three days and longer than thrice
+it on the watch list. Rule 3 (`idle`, electricity): no use, and nothing fed in, for five days and longer than thrice
 its longest pause, while there is voltage: even an empty home draws a little. Ends when the register moves.
 Units: litres, Wh, hours. Source: the zero-consumption exception reports of billing; the figures are ours.
 """
@@ -54,7 +54,7 @@ class StuckMeter:
     frozen_l: Number = parameter(20.0, unit="L", low=2, high=10_000, about="least reported flow that moved nothing")
     home_days: Number = parameter(16.0, unit="d", low=3, high=120, about="no use at a home: longer than a holiday")
     work_days: Number = parameter(8.0, unit="d", low=2, high=120, about="no use anywhere else, at the most")
-    power_h: Number = parameter(72.0, unit="h", low=6, high=24 * 60, about="no use of electricity, with voltage")
+    power_h: Number = parameter(120.0, unit="h", low=6, high=24 * 60, about="no use of electricity, with voltage")
 
     def fields(self, _cohort: Cohort) -> Sequence[Field]:
         return [

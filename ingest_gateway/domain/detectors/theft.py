@@ -101,7 +101,7 @@ class Theft:
         uses = _less_common(_share(use, expected), days)
         above = _share(use - 24 * base, expected - 24 * usual_base)
         known = ~np.isnan(base)
-        shows = (bases < _of(self.base_share, rows)) & (uses < _of(self.use_share, rows)) & (use > 0)
+        shows = (bases < _of(self.base_share, rows)) & (uses < _of(self.use_share, rows)) & (base > 0)
         shows &= (above > ACTIVITY_SHARE * bases) & (usual_base - base > SPREADS * spread) & (days >= LEARNT_DAYS)
         shows &= meters.may_export[rows] | ~sunny  # feeding in that was not agreed is told by its own detector
         shown = np.where(shows, state["shown"][rows] + 1, np.where(known, 0, state["shown"][rows]))

@@ -22,7 +22,7 @@ from ingest_gateway.domain.detectors.habits import DAY_S, HOUR_S
 from ingest_gateway.domain.detectors.telling import told
 
 TRICKLE_W = 10.0
-MOST_W = 500_000.0
+MOST_W = 60_000.0  # more is another meter's register
 TIMES, TIMES_OF_LONG_SLOTS = 3, 2
 TOGETHER_S = 2 * DAY_S
 ENDED_S = 7 * DAY_S

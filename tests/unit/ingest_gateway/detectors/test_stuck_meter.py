@@ -63,7 +63,7 @@ def test_gaps_are_no_standstill() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volts", "days", "expected"), [(230.0, 2.5, 0), (230.0, 4.0, 1), (0.0, 4.0, 0), (np.nan, 4.0, 0)]
+    ("volts", "days", "expected"), [(230.0, 4.5, 0), (230.0, 6.0, 1), (0.0, 6.0, 0), (np.nan, 6.0, 0)]
 )
 def test_electricity_is_always_drawn_where_there_is_voltage(volts: float, days: float, expected: int) -> None:
     homes = Homes(20, count=2, service=ELECTRICITY)
