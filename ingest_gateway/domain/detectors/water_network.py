@@ -228,15 +228,17 @@ class WaterNetwork:
         for zone in zones.tolist():
             since_s = int(state["burst_since_s"][zone])
             findings.append(self._tell(slot, BURST, zone, since_s=now_s, opened=False))
-            if not state["leak_open"][zone]:
+            lasts = slot.inflow.burst_lph[zone] > ENDED_BURST * state["burst_level"][zone]
+            if lasts and not state["leak_open"][zone]:
                 findings.append(self._tell(slot, LEAK, zone, since_s=since_s))
                 _open(state, "leak", zones=np.array([zone]), level=np.zeros(len(lasting)), since_s=since_s)
+        zones = zones[state["leak_open"][zones]]
         zone_inflow.settle_on(state, slot.inflow, zones=zones)
         state["leak_level"][zones] = np.maximum(state["ground"][zones], 0.0)
         for part in (0, 3):
             state["leak_sums"][zones, part] = state["leak_level"][zones] * state["leak_sums"][zones, 1]
-        state["burst_open"][zones] = False
-        state["burst_level"][zones] = 0.0
+        state["burst_open"][lasting] = False
+        state["burst_level"][lasting] = 0.0
         return findings
 
     def _since_s(self, slot: NetworkSlot) -> int:

@@ -152,7 +152,9 @@ def measure(
         state["before"][:, 0] = burst[0]
     mean = np.maximum(state["mean_inflow"], 1.0)
     usual, spread = _leak_usual(state, layout)
-    _learn(view, state, slot=slot, inflow=inflow, leak_lph=leak_lph, expected=expected, where=may_judge & ~bursting)
+    # Nothing is learnt beside a leak: what it is thought to take would become what is missing from the usual.
+    learns = may_judge & ~bursting & ~state["leak_open"]
+    _learn(view, state, slot=slot, inflow=inflow, expected=expected, where=learns)
     return Inflow(
         known=known,
         inflow_lph=inflow,
@@ -262,16 +264,14 @@ def _leak_usual(state: Arrays, layout: Layout) -> tuple[Floats, Floats]:
     return median, np.sqrt((known * spread**2 + PRIOR_DAYS * prior**2) / (known + PRIOR_DAYS))
 
 
-def _learn(
-    view: View, state: Arrays, *, slot: Slot, inflow: Floats, leak_lph: Floats, expected: Floats, where: Mask
-) -> None:
+def _learn(view: View, state: Arrays, *, slot: Slot, inflow: Floats, expected: Floats, where: Mask) -> None:
     """Let the usual of this slot, its spread and the mean follow; an odd value moves them no more than a rare one."""
     where = where & np.isfinite(inflow)
     zone = np.flatnonzero(where)
     if len(zone) == 0:
         return
     at, sort = slot.slot[zone], slot.off[zone]
-    water = (inflow - leak_lph)[zone]
+    water = inflow[zone]
     first = ~np.isfinite(expected[zone])
     told = np.where(first, water, expected[zone])
     share = np.where(first, 0.0, (water - told) / np.maximum(told, 1.0))
