@@ -33,7 +33,7 @@ class LowPressure:
 
     name: ClassVar[str] = "low_pressure"
     version: ClassVar[int] = 1
-    kinds: ClassVar[tuple[Kind, ...]] = ("pressure_sag",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("sensor_drift",)
     services: ClassVar[tuple[int, ...]] = (WATER,)
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EARLY,)
 
@@ -50,7 +50,7 @@ class LowPressure:
         state["worst"] = np.where(state["open"], np.fmin(state["worst"], view.pressure_kpa), np.inf)
         return [
             Finding(
-                kind="pressure_sag",
+                kind="sensor_drift",
                 opened=bool(begins[row]),
                 scope="meter",
                 place_id=int(view.cohort.meters.meter_id[row]),

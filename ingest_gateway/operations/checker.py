@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from ingest_gateway.domain.checking.arrivals import Arrivals
 from ingest_gateway.domain.checking.checker import Checker
-from ingest_gateway.domain.checking.findings import Finding, Kind, instant
+from ingest_gateway.domain.checking.findings import REPLACED, Finding, Kind, instant
 from ingest_gateway.domain.checking.lane import Patience
 from ingest_gateway.domain.checking.quiet import QuietSpan
 from ingest_gateway.domain.detectors.catalog import detectors_for
@@ -106,7 +106,10 @@ def learn_anew(
     patience: Patience = STANDARD,
     rate: float = 1.0,
 ) -> Running:
-    """Let what was learnt for some kinds begin afresh at meters and zones, as after a repair; see `check_batch`."""
+    """After a repair let what was learnt of a device that was replaced begin afresh; see `check_batch`.
+
+    What was open of it ends.
+    """
     done = checker_state.position(conn, utility_id=utility_id)
     if running is None or running.position != done:
         waits = patience_at(rate, patience)
@@ -114,6 +117,9 @@ def learn_anew(
     if position <= done:
         return running
     running.checker.rebase(kinds=kinds, meter_ids=meter_ids, zone_ids=zone_ids)
+    for one in anomalies.open_ones(conn, utility_id=utility_id):
+        if one.kind in REPLACED & set(kinds) and one.meter_id in meter_ids:
+            _end_one(conn, utility_id=utility_id, anomaly=one, at=at, ended_by="repair")
     running.position = position
     _save(conn, utility_id=utility_id, running=running, at=at)
     return running
@@ -290,10 +296,10 @@ def _end_removed(conn: Connection[TupleRow], *, utility_id: int, fleet: Fleet, a
     hanging = {one.meter_id for one in fleet.meters if one.point_id is not None}
     for one in anomalies.open_ones(conn, utility_id=utility_id):
         if one.meter_id is not None and one.meter_id not in hanging:
-            _end_one(conn, utility_id=utility_id, anomaly=one, at=at)
+            _end_one(conn, utility_id=utility_id, anomaly=one, at=at, ended_by="meter_removed")
 
 
-def _end_one(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly, at: datetime) -> None:
+def _end_one(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly, at: datetime, ended_by: str) -> None:
     ended = anomalies.end(
         conn,
         utility_id=utility_id,
@@ -303,7 +309,7 @@ def _end_one(conn: Connection[TupleRow], *, utility_id: int, anomaly: Anomaly, a
         detector=anomaly.detector,
         ended_at=at,
         known_at=at + timedelta(seconds=1),
-        evidence={"ended_by": "meter_removed"},
+        evidence={"ended_by": ended_by},
     )
     _publish(conn, utility_id=utility_id, topic="anomaly.closed", anomaly_id=ended, at=at)
 

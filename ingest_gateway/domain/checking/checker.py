@@ -85,7 +85,7 @@ class Checker:
         )
 
     def rebase(self, *, kinds: Collection[Kind], meter_ids: Collection[int], zone_ids: Collection[int]) -> None:
-        """Let what was learnt for some kinds begin afresh at meters and zones, as after a repair."""
+        """Let what was learnt begin afresh at meters and zones after a repair, where that put another device there."""
         meters, zones = (np.array(sorted(ids), dtype=np.int64) for ids in (meter_ids, zone_ids))
         for lane in self._lanes.values():
             lane.rebase(kinds=kinds, meter_ids=meters, zone_ids=zones)

@@ -25,6 +25,9 @@ Kind = Literal[
     "unregistered_export",
     "concentrator_lost",
 ]
+# A repair of these puts another device there: what was learnt of the old one is void. Of all others the usual was
+# learnt without the fault, and is what the repair brings back.
+REPLACED: frozenset[Kind] = frozenset({"sensor_drift"})
 Outlet = Literal["ticket", "watch"]  # people are sent out; a person looks at it first
 Scope = Literal["meter", "zone", "gateway"]
 

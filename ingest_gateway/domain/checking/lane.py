@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ingest_gateway.domain.checking.arrivals import MISSING, Arrivals
 from ingest_gateway.domain.checking.detector import Detector
-from ingest_gateway.domain.checking.findings import Finding, Kind
+from ingest_gateway.domain.checking.findings import REPLACED, Finding, Kind
 from ingest_gateway.domain.checking.meters import WATER
 from ingest_gateway.domain.checking.quiet import Quiet
 from ingest_gateway.domain.checking.ring import (
@@ -115,13 +115,13 @@ class Lane:
         return None if self.next_slot is None else self._ready_s()
 
     def rebase(self, *, kinds: Collection[Kind], meter_ids: NDArray[np.int64], zone_ids: NDArray[np.int64]) -> None:
-        """Let the detectors of some kinds begin afresh at meters and zones, as after a repair."""
+        """Let the detectors of kinds whose repair puts another device there begin afresh at meters and zones."""
         rows = {"meter": meter_ids, "zone": zone_ids}
         for detector in self.detectors:
-            if not set(detector.kinds) & set(kinds):
+            if not set(detector.kinds) & set(kinds) & REPLACED:
                 continue
             for one in detector.fields(self.cohort):
-                if one.per in rows and not one.lasting:
+                if one.per in rows:
                     which = np.isin(self.places[one.per], rows[one.per])
                     self.states[detector.name][one.name][which] = one.fill
 

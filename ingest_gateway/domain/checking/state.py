@@ -25,7 +25,6 @@ class Field:
     per: Per = "meter"
     shape: tuple[int, ...] = ()
     fill: float = 0.0
-    lasting: bool = False  # a repair does not change it, such as the habits of a day
 
 
 Places = Mapping[Per, NDArray[np.int64]]  # the ids that stand for the rows of an array

@@ -31,7 +31,7 @@ class Recorder:
 
     name: ClassVar[str] = "recorder"
     version: ClassVar[int] = 1
-    kinds: ClassVar[tuple[Kind, ...]] = ("backflow",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("sensor_drift",)
     services: ClassVar[tuple[int, ...]] = (WATER, ELECTRICITY)
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EARLY, Stage.SETTLED, Stage.HOUR)
 
@@ -43,7 +43,7 @@ class Recorder:
         state["zone_ticks"] += 1
         return [
             Finding(
-                kind="backflow",
+                kind="sensor_drift",
                 opened=True,
                 scope="meter",
                 place_id=int(view.cohort.meters.meter_id[row]),
@@ -246,11 +246,11 @@ def test_state_goes_with_the_meter_when_others_come_and_go() -> None:
     assert steps == {2: repr(np.float64(1.0)), 3: repr(np.float64(10.0))}
 
 
-def test_after_a_repair_what_was_learnt_begins_afresh_there_alone() -> None:
+def test_after_another_device_was_put_there_what_was_learnt_begins_afresh_there_alone() -> None:
     one = checker(meters(2))
     for slot in range(3):
         one.take(arrivals([0, 1], [START + slot * 900] * 2, register=[slot, slot]))
-    one.rebase(kinds=["backflow"], meter_ids=[2], zone_ids=[])
+    one.rebase(kinds=["sensor_drift"], meter_ids=[2], zone_ids=[])
     found = one.take(arrivals([0], [START + 4_000], register=9), clock_s=START + 4_001)
     sums = {f.place_id: f.evidence["sum"] for f in found if f.since_s == START + 2_700}
     assert sums == {1: 2.0, 2: 1.0}, "the second begins anew with its last slot"
