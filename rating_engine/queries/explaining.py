@@ -117,4 +117,3 @@ def rerate(conn: Connection[TupleRow], *, utility_id: int, bill_id: int) -> Rera
 
 def _pinned(conn: Connection[TupleRow], *, utility_id: int, code: str, version: int) -> PinnedTariff:
     return pinned_tariff(conn, utility_id=utility_id, tariff_code=code, version=version)
-

@@ -265,7 +265,5 @@ def test_a_tariff_is_priced_by_the_version_in_force_at_the_start_of_the_cycle(co
 def rating_document(effective_from: str, *, price: str) -> str:
     from rating_engine import tariffs
 
-    document = tariffs.document("jp-tokyo").replace(
-        "effective_from: 2019-10-01", f"effective_from: {effective_from}"
-    )
+    document = tariffs.document("jp-tokyo").replace("effective_from: 2019-10-01", f"effective_from: {effective_from}")
     return document.replace('20: "1170"', f'20: "{price}"')
