@@ -25,7 +25,9 @@ from ingest_gateway.store.stored_batches import batch
 from kernel import events
 
 STANDARD = Patience()
-SAVE_S = 20.0  # wall time between two savings of what the checker knows
+SAVE_S = 20.0  # wall time between two savings of what the checker knows, at least
+SAVED_BYTES_PER_S = 100_000  # saving writes no more than so much on average: all of 100,000 meters twice an hour
+FED_AGAIN_AT_MOST = 5_000  # batches that a restart feeds again, about
 LEARNT_FROM = timedelta(days=35)  # of the past, by a checker that knows nothing yet
 LEARNT_FROM_READINGS = 4_000_000  # at most about so many
 PATIENCE_OF_FAST_CLOCK_S = 2.0  # wall time that a reading may take from the meter to here, where time runs fast
@@ -42,6 +44,8 @@ class Running:
     past_quiet: frozenset[QuietSpan]
     position: int
     saved_s: float  # by the machine's monotonic clock
+    saved_bytes: int
+    fed: int  # batches since
     refreshed_s: float
 
 
@@ -163,10 +167,11 @@ def arrivals_of(rows: NDArray[np.void], *, meter_ids: NDArray[np.int64]) -> Arri
 def _load(conn: Connection[TupleRow], *, utility_id: int, position: int, at: datetime, patience: Patience) -> Running:
     fleet = read_fleet(conn, utility_id=utility_id, at=at)
     now_s = time.monotonic()
-    running = Running(_made(fleet, patience), fleet, patience, frozenset(), position, now_s, now_s)
+    running = Running(_made(fleet, patience), fleet, patience, frozenset(), position, now_s, 0, 0, now_s)
     saved = checker_state.saved(conn, utility_id=utility_id)
     if saved:
         running.checker.restore(saved)
+        running.saved_bytes = sum(map(len, saved.values()))
     else:
         _learn(conn, utility_id=utility_id, running=running, until=at)
         _save(conn, utility_id=utility_id, running=running, at=at)
@@ -216,7 +221,9 @@ def _learn(conn: Connection[TupleRow], *, utility_id: int, running: Running, unt
 def _feed_new(conn: Connection[TupleRow], *, utility_id: int, running: Running, fed: Fed) -> None:
     _feed(conn, utility_id=utility_id, running=running, fed=fed)
     checker_state.add_fed(conn, utility_id=utility_id, position=running.position, fed=fed)
-    if time.monotonic() - running.saved_s >= SAVE_S:
+    running.fed += 1
+    pause_s = max(SAVE_S, running.saved_bytes / SAVED_BYTES_PER_S)
+    if time.monotonic() - running.saved_s >= pause_s or running.fed >= FED_AGAIN_AT_MOST:
         _save(conn, utility_id=utility_id, running=running, at=fed.clock_at)
 
 
@@ -235,8 +242,10 @@ def _feed(conn: Connection[TupleRow], *, utility_id: int, running: Running, fed:
 
 
 def _save(conn: Connection[TupleRow], *, utility_id: int, running: Running, at: datetime) -> None:
-    save_state(conn, utility_id=utility_id, checker=running.checker, position=running.position, at=at)
-    running.saved_s = time.monotonic()
+    running.saved_bytes = save_state(
+        conn, utility_id=utility_id, checker=running.checker, position=running.position, at=at
+    )
+    running.saved_s, running.fed = time.monotonic(), 0
 
 
 def _record(

@@ -46,6 +46,7 @@ def test_batch_size_and_a_restart_after_every_batch_give_the_same_anomalies(
     rolled_back_conn, size, save_s, monkeypatch
 ):
     monkeypatch.setattr(checker, "SAVE_S", save_s)
+    monkeypatch.setattr(checker, "SAVED_BYTES_PER_S", float("inf"))
     conn = rolled_back_conn
     utility_id, meters, _ = town(conn)
     wave = [300, 100, 300, 100, 100, 160, 180, 180, 800, 800, 700, 0, 100, 100, 0, 300, 300, 100]
