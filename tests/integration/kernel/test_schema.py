@@ -22,6 +22,8 @@ WITHOUT_ROW_SECURITY = {
     "reading",  # COPY and compression refuse it; the web may only use the view own_reading
 }
 APPEND_ONLY = {
+    "anomaly_label",
+    "checker_setting",
     "master_change", "audit_entry", "audit_link", "notice_delivery", "reading_revision", "handheld_entry",
     "imported_file",
     "tariff_version", "card_notification", "debit_file_line", "bill", "bill_line", "bill_cancellation",
