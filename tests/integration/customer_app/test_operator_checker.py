@@ -33,7 +33,7 @@ def weak_battery(utility: Utility) -> Utility:
     """A town in which a meter's battery has been at 20 % for ten days; the standard limit is 15 %."""
     with psycopg.connect(utility.database_url) as conn:
         entered(conn, utility)
-        conn.execute("ALTER TABLE reading DISABLE TRIGGER USER")
+        conn.execute("SET LOCAL session_replication_role = replica")  # readings are not to be changed otherwise
         conn.execute(
             """
             UPDATE reading SET battery_pct = 20
@@ -41,7 +41,6 @@ def weak_battery(utility: Utility) -> Utility:
             """,
             {"since": town.NOW - timedelta(days=10)},
         )
-        conn.execute("ALTER TABLE reading ENABLE TRIGGER USER")
     return utility
 
 
