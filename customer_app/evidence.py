@@ -2,22 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from customer_app.formats import Formats
+from customer_app.reader import Reader
 from kernel.i18n import Translate, mark
 
 Role = Literal["seen", "usual", "limit", ""]
-
-
-class Reader(Protocol):
-    """Whoever reads it."""
-
-    @property
-    def translate(self) -> Translate: ...
-
-    @property
-    def formats(self) -> Formats: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from customer_app import finding_texts, labels
-from customer_app.formats import Formats
+from customer_app.reader import Reader
 from customer_app.visit import Visit
 from kernel.i18n import Translate, mark
 from registry import queries as registry_queries
 from registry.queries import Delivery, Notice
-
-
-class Reader(Protocol):
-    """Whoever reads it: a visit of these pages, or the addressee of a letter."""
-
-    @property
-    def translate(self) -> Translate: ...
-
-    @property
-    def formats(self) -> Formats: ...
 
 
 @dataclass(frozen=True, slots=True)

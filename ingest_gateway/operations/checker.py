@@ -16,7 +16,7 @@ from ingest_gateway.domain.checking.findings import REPLACED, Finding, Kind, ins
 from ingest_gateway.domain.checking.lane import Patience
 from ingest_gateway.domain.checking.quiet import QuietSpan
 from ingest_gateway.domain.detectors.catalog import detectors_for
-from ingest_gateway.operations.checker_fleet import ENDLESS_S, Fleet, read_fleet
+from ingest_gateway.operations.checker_fleet import Fleet, read_fleet
 from ingest_gateway.store import anomalies, checker_state
 from ingest_gateway.store.anomalies import Anomaly
 from ingest_gateway.store.arrivals import NOTHING, between, column, of_batch, seconds
@@ -283,7 +283,7 @@ def _record(
 def _quiet_now(conn: Connection[TupleRow], *, utility_id: int, at: datetime) -> set[tuple[str, int | None]]:
     now_s = int(at.timestamp())
     spans = read_fleet(conn, utility_id=utility_id, at=at).quiet
-    return {(one.scope, one.place_id) for one in spans if one.from_s <= now_s <= one.until_s <= ENDLESS_S}
+    return {(one.scope, one.place_id) for one in spans if one.from_s <= now_s <= one.until_s}
 
 
 def _end(conn: Connection[TupleRow], *, utility_id: int, finding: Finding) -> int | None:

@@ -8,18 +8,7 @@ import numpy as np
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from ingest_gateway.domain.checking.meters import (
-    APARTMENT_BLOCK,
-    BULK,
-    COMMERCIAL,
-    CUSTOMER,
-    ELECTRICITY,
-    NOWHERE,
-    RESIDENTIAL,
-    WATER,
-    ZONE_INLET,
-    Meters,
-)
+from ingest_gateway.domain.checking.meters import NOWHERE, ROLES, SEGMENTS, SERVICES, Meters
 from ingest_gateway.domain.checking.parameters import Setting
 from ingest_gateway.domain.checking.quiet import QuietSpan
 from ingest_gateway.store import checker_settings, checker_state
@@ -28,14 +17,6 @@ from registry import queries as registry
 from registry.queries import KnownMeter, PlannedWork, Zone
 
 BASE_PER_UNIT = {"m3": 1000.0, "gal": 3.785411784, "ft3": 28.316846592, "kWh": 1000.0}  # litres or Wh
-SERVICES = {"water": WATER, "electricity": ELECTRICITY}
-ROLES = {"customer": CUSTOMER, "zone_inlet": ZONE_INLET}
-SEGMENTS = {
-    "residential": RESIDENTIAL,
-    "apartment_block": APARTMENT_BLOCK,
-    "commercial": COMMERCIAL,
-    "bulk": BULK,
-}
 PULSE = "pulse"  # a technology whose flow is the mean since the reading before
 ENDLESS_S = 2**40
 

@@ -3,7 +3,7 @@
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -40,7 +40,7 @@ FINER: dict[Scope, tuple[Scope, ...]] = {
 
 
 def _model(given: object) -> str:
-    model = given.get("model") if isinstance(given, dict) else getattr(given, "model", None)  # type: ignore[union-attr]
+    model = cast(dict[str, object], given).get("model") if isinstance(given, dict) else getattr(given, "model", None)
     return f"={model}"
 
 

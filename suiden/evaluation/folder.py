@@ -13,20 +13,17 @@ from numpy.typing import NDArray
 
 from ingest_gateway.domain.checking.arrivals import MISSING, Arrivals
 from ingest_gateway.domain.checking.meters import (
-    APARTMENT_BLOCK,
-    BULK,
-    COMMERCIAL,
     CUSTOMER,
     ELECTRICITY,
     NOWHERE,
     RESIDENTIAL,
+    SEGMENTS,
     WATER,
     ZONE_INLET,
     Meters,
 )
 from suiden.evaluation.trouble import SetUnreadable
 
-SEGMENTS = {"residential": RESIDENTIAL, "apartment_block": APARTMENT_BLOCK, "commercial": COMMERCIAL, "bulk": BULK}
 KPA_PER = {"kPa": 1.0, "MPa": 1000.0, "bar": 100.0, "": 1.0}
 NOMINAL_V = np.array([100.0, 120.0, 200.0, 230.0])  # single-phase mains of the world; 220 and 240 count as 230
 NOMINAL_FROM_S = 6 * 3600  # the first hours tell which it is

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -69,7 +69,7 @@ def as_json(score: Score, *, goals: Goals, result: Result | None) -> dict[str, A
 
 def _kinds(score: Score, goals: Goals) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (
+    columns: tuple[tuple[str, JustifyMethod], ...] = (
         ("service", "left"),
         ("kind", "left"),
         ("events", "right"),
@@ -78,8 +78,9 @@ def _kinds(score: Score, goals: Goals) -> Table:
         ("median delay h", "right"),
         ("goal h", "right"),
         ("tickets an event", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    )
+    for name, justify in columns:
+        table.add_column(name, justify=justify)
     for one in score.kinds:
         table.add_row(*_kind_row(one, goals))
     return table

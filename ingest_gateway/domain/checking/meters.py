@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 WATER, ELECTRICITY = 0, 1
 CUSTOMER, ZONE_INLET = 0, 1
 RESIDENTIAL, APARTMENT_BLOCK, COMMERCIAL, BULK = 0, 1, 2, 3
+SERVICES = {"water": WATER, "electricity": ELECTRICITY}
+ROLES = {"customer": CUSTOMER, "zone_inlet": ZONE_INLET}
+SEGMENTS = {
+    "residential": RESIDENTIAL,
+    "apartment_block": APARTMENT_BLOCK,
+    "commercial": COMMERCIAL,
+    "bulk": BULK,
+}
 NOWHERE = -1  # no zone, no concentrator, no feeder
 
 
